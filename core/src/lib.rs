@@ -1,0 +1,1 @@
+//! A Kafka group coordinator as a pure state machine.
