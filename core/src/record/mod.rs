@@ -2,7 +2,10 @@
 //!
 //! The rows are those of Kafka's `__consumer_offsets` (spec classic 11.2), and so are their bytes.
 
+mod size;
+
 use bytes::Bytes;
+pub use size::batch_size;
 use uuid::Uuid;
 
 use crate::id::{Generation, GroupId, InstanceId, MemberId, Millis, Text, TopicName};
