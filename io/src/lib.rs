@@ -1,6 +1,7 @@
 //! The tokio shell around `quorate-core`.
 
 pub mod catalog;
+pub mod cli;
 pub mod disk;
 pub mod guard;
 pub mod wire;
