@@ -1,5 +1,6 @@
 //! The tokio shell around `quorate-core`.
 
+pub mod api;
 pub mod catalog;
 pub mod cli;
 pub mod disk;
