@@ -191,8 +191,10 @@ impl Bench {
 
     /// A Stable group of the members; the first leads. Their ids, and the generation.
     pub fn stable(&mut self, instances: &[Option<&str>]) -> (Vec<MemberId>, i32) {
-        let joins: Vec<u64> =
-            instances.iter().map(|instance| self.send(Join::new().instance(*instance).v3())).collect();
+        let joins: Vec<u64> = instances
+            .iter()
+            .map(|instance| self.send(Join::new().instance(*instance).v3()))
+            .collect();
         self.pass_ms(self.config.initial_rebalance_delay.as_millis() as u64 * 2);
         let joined: Vec<_> = joins.iter().map(|join| self.join_answer(*join)).collect();
         let generation = joined[0].generation.0;
