@@ -224,7 +224,7 @@ impl Cx<'_> {
 
     /// Answers when all that the group has written is durable (design 6): now, if it is.
     pub(crate) fn reply_behind(&mut self, group: &Group, token: Token, body: Response) {
-        match group.last_batch.filter(|batch| !self.env.log.has(*batch)) {
+        match group.last_batch {
             None => self.reply(token, body),
             Some(batch) => self.env.wait_for(self.now, batch, token, body),
         }

@@ -12,7 +12,7 @@ pub(crate) struct Group {
     pub(crate) rows: Rows,
     /// Members, parked requests and timers: never touched by writing a row.
     pub(crate) live: ClassicGroup,
-    /// The newest batch that has a row of this group.
+    /// The newest batch in flight that has a row of this group.
     pub(crate) last_batch: Option<BatchId>,
     /// The batch that creates or removes the group. Until its fate is known, requests and timers
     /// of the group wait undecided.

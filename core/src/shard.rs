@@ -9,7 +9,7 @@ mod dispatch;
 mod end;
 mod fate;
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
@@ -130,10 +130,9 @@ impl Shard {
     pub fn fingerprint(&self) -> Fingerprint {
         let mut sorted: Vec<(&GroupId, &Group)> = self.groups.iter().collect();
         sorted.sort_by_key(|(id, _)| *id);
-        let mut hasher = FixedState::default().build_hasher();
-        (sorted, self.env.rows, self.env.log.next_batch, self.env.log.next_offset)
-            .hash(&mut hasher);
-        Fingerprint(hasher.finish())
+        let log = &self.env.log;
+        let state = (sorted, self.env.rows, log.next_batch, log.next_offset);
+        Fingerprint(FixedState::default().hash_one(state))
     }
 
     fn topics(&mut self, now: Now, delta: &TopicsDelta) {

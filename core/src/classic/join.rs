@@ -9,6 +9,7 @@ use crate::error::ErrorCode;
 use crate::group::Group;
 use crate::id::{MemberId, Token};
 use crate::note::{Cause, Note, NoteKind};
+use crate::record::encode::LONGEST_TEXT;
 use crate::request::{JoinGroup, Origin, Protocol};
 use crate::response;
 use crate::timers::TimerKey;
@@ -51,7 +52,10 @@ impl Group {
     }
 
     fn join_as_new(&mut self, cx: &mut Cx<'_>, joining: Joining) {
-        let id = new_member_id(cx, &joining);
+        let Some(id) = new_member_id(cx, &joining) else {
+            cx.join_refused(joining.token, ErrorCode::UnknownServerError, MemberId::default());
+            return;
+        };
         let instance = joining.request.instance_id.as_ref();
         if let Some(old) = instance.and_then(|i| self.live.static_members.get(i)).cloned() {
             self.replace_static(cx, joining, old, id);
@@ -227,10 +231,12 @@ impl ClassicGroup {
 }
 
 /// `<prefix>-<uuid>`: the prefix is the instance id, else the client id (spec classic 6.4, 3).
-fn new_member_id(cx: &mut Cx<'_>, joining: &Joining) -> MemberId {
+/// `None` where the id would be longer than a record can hold.
+fn new_member_id(cx: &mut Cx<'_>, joining: &Joining) -> Option<MemberId> {
     let client_id = &joining.origin.client_id;
     let prefix = joining.request.instance_id.as_ref().map_or(client_id, |instance| &instance.0);
-    MemberId::from(format!("{prefix}-{}", cx.env.random.uuid()))
+    let id = format!("{prefix}-{}", cx.env.random.uuid());
+    (id.len() <= LONGEST_TEXT).then(|| MemberId::from(id))
 }
 
 /// A protocol that is named twice counts once, with its first metadata (design deviation 8).

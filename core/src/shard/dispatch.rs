@@ -235,7 +235,6 @@ impl Shard {
         });
         let groups = groups.collect();
         let body = Response::OffsetFetch(response::OffsetFetch { groups });
-        let newest = newest.filter(|batch| !self.env.log.has(*batch));
         match newest {
             None => self.env.reply(out, token, body),
             Some(batch) => self.env.wait_for(now, batch, token, body),

@@ -17,6 +17,7 @@ impl Shard {
             for group in &groups {
                 if let Some(group) = self.groups.get_mut(group) {
                     group.rows.settle(id);
+                    group.last_batch = group.last_batch.filter(|newest| *newest > id);
                 }
             }
             for after in after {
