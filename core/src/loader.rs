@@ -1,5 +1,7 @@
 //! A shard that is being loaded: rows go in, a shard that serves comes out.
 
+use std::sync::Arc;
+
 use crate::config::Config;
 use crate::effect::Effects;
 use crate::id::{Epoch, Offset, ShardId};
@@ -51,7 +53,7 @@ impl Loader {
     /// Makes the shard: every member gets a full session, offsets of topics that are not in
     /// `topics` any more are cleaned up.
     #[must_use]
-    pub fn activate(self, _now: Now, _topics: &Topics, _out: &mut Effects) -> Shard {
+    pub fn activate(self, _now: Now, _topics: Arc<Topics>, _out: &mut Effects) -> Shard {
         self.shard
     }
 }

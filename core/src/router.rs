@@ -10,6 +10,7 @@ mod refuse;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 pub use gather::GatherId;
 use gather::{Gather, Gathers};
@@ -33,7 +34,7 @@ use crate::topics::{Topics, TopicsDelta};
 pub struct Router {
     config: Config,
     leaders: Vec<Option<NodeId>>,
-    topics: Topics,
+    topics: Arc<Topics>,
     gathers: Gathers,
 }
 
@@ -52,7 +53,7 @@ impl Router {
     /// A router over `leaders.len()` shards (`offsets.topic.num.partitions`, at least one);
     /// `leaders` tells the broker of each, `topics` is the catalog as it is now.
     #[must_use]
-    pub fn new(config: Config, leaders: Vec<Option<NodeId>>, topics: Topics) -> Router {
+    pub fn new(config: Config, leaders: Vec<Option<NodeId>>, topics: Arc<Topics>) -> Router {
         assert!(!leaders.is_empty(), "there is at least one shard");
         Router { config, leaders, topics, gathers: Gathers::default() }
     }
@@ -77,7 +78,7 @@ impl Router {
 
     /// Takes a change of the catalog in.
     pub fn apply(&mut self, delta: &TopicsDelta) {
-        self.topics.apply(delta);
+        self.topics = delta.view.clone();
     }
 
     /// Checks a request and says where it goes.
@@ -322,7 +323,7 @@ mod tests {
 
     #[test]
     fn groups_are_located_as_java_does() {
-        let router = Router::new(Config::default(), vec![None; 50], Topics::default());
+        let router = Router::new(Config::default(), vec![None; 50], Arc::default());
         let vectors = [
             ("", 0, 0),
             ("a", 97, 47),

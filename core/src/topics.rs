@@ -1,6 +1,7 @@
 //! What the coordinator knows of topics: names, ids, partition counts, and how they change.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -24,15 +25,13 @@ pub struct Topic {
 /// One change of the catalog. All shards get the same ones in the same order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct TopicsDelta {
-    /// The version that the change leads to, one more than before.
-    pub version: TopicsVersion,
-    /// Topics that are new or have more partitions.
-    pub changed: Vec<Topic>,
-    /// Topics that are gone.
+    /// All topics after the change; its version is one more than before.
+    pub view: Arc<Topics>,
+    /// Topics that are gone. Their offsets go too.
     pub deleted: Vec<Topic>,
 }
 
-/// All topics at one version.
+/// All topics at one version. Shared by the shards and routers of all threads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Topics {
     version: TopicsVersion,
@@ -64,16 +63,13 @@ impl Topics {
         self.by_name.values()
     }
 
-    /// Brings the view to the delta's version.
-    pub fn apply(&mut self, delta: &TopicsDelta) {
-        for gone in &delta.deleted {
-            if self.by_name.get(&gone.name).is_some_and(|known| known.id == gone.id) {
-                self.by_name.remove(&gone.name);
-            }
-        }
-        for topic in &delta.changed {
-            self.by_name.insert(topic.name.clone(), topic.clone());
-        }
-        self.version = delta.version;
+    /// The change that makes `changed` new or larger, and takes the topics named in `deleted` away.
+    #[must_use]
+    pub fn change(&self, changed: Vec<Topic>, deleted: &[TopicName]) -> TopicsDelta {
+        let mut view = self.clone();
+        view.version.0 += 1;
+        let deleted = deleted.iter().filter_map(|name| view.by_name.remove(name)).collect();
+        view.by_name.extend(changed.into_iter().map(|topic| (topic.name.clone(), topic)));
+        TopicsDelta { view: Arc::new(view), deleted }
     }
 }
