@@ -1,3 +1,5 @@
 //! The tokio shell around `quorate-core`.
 
 pub mod journal;
+pub mod frame;
+pub mod guard;
