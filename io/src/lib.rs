@@ -2,4 +2,6 @@
 
 pub mod journal;
 pub mod frame;
+pub mod catalog;
+pub mod disk;
 pub mod guard;
