@@ -5,3 +5,4 @@ pub mod frame;
 pub mod catalog;
 pub mod disk;
 pub mod guard;
+pub mod wire;
