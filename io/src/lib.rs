@@ -6,3 +6,4 @@ pub mod catalog;
 pub mod disk;
 pub mod guard;
 pub mod wire;
+pub mod cli;
