@@ -1,9 +1,22 @@
 //! The tokio shell around `quorate-core`.
 
-pub mod journal;
-pub mod frame;
+pub mod api;
+pub mod broker;
 pub mod catalog;
-pub mod disk;
-pub mod guard;
-pub mod wire;
 pub mod cli;
+pub mod clock;
+pub mod connection;
+pub mod connections;
+pub mod core_thread;
+pub mod disk;
+pub mod dispatch;
+pub mod frame;
+pub mod guard;
+pub mod journal;
+pub mod listener;
+pub mod message;
+pub mod net;
+pub mod open;
+pub mod telemetry;
+pub mod turn;
+pub mod wire;

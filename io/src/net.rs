@@ -25,7 +25,7 @@ pub trait Listener: Sized + 'static {
 }
 
 /// A connection's stream of bytes.
-pub trait Io: AsyncRead + AsyncWrite + Unpin + 'static {
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Sized + 'static {
     /// The stream while it belongs to no runtime.
     type Detached: Send + 'static;
 
