@@ -8,18 +8,20 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use quorate_core::Config;
 use quorate_core::config::ServerAssignor;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::catalog::{Boot, Catalog};
+use crate::catalog::{Boot, Catalog, Operation, Outcome};
 use crate::cli::{ClassicServerAssignor, Settings};
 use crate::clock::Clock;
-use crate::core_thread::{Core, Entropy, Shared, run};
+use crate::core_thread::{Core, Entropy, Shared, Thread, run};
+use crate::disk::Wake;
 use crate::journal::JournalStore;
 use crate::listener::accept;
 use crate::message::Message;
@@ -34,6 +36,25 @@ pub type LocalBoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 /// Makes the loop of a thread, on that thread.
 pub type Loop = Box<dyn FnOnce() -> LocalBoxFuture + Send>;
 
+/// Wakes the thread that owns the catalog: made before there is a thread, for a store that wants it
+/// when it is opened.
+#[derive(Clone, Default)]
+pub struct Alarm(Arc<OnceLock<mpsc::UnboundedSender<Message>>>);
+
+impl Alarm {
+    /// The function to wake with. It does nothing until the broker starts.
+    #[must_use]
+    pub fn wake(&self) -> Wake {
+        let alarm = Arc::clone(&self.0);
+        Arc::new(move || {
+            if let Some(owner) = alarm.get() {
+                // A thread that has ended takes no completions.
+                let _ = owner.send(Message::Wake);
+            }
+        })
+    }
+}
+
 /// The stores of a broker.
 pub struct Stores {
     /// Of the coordinator.
@@ -42,13 +63,22 @@ pub struct Stores {
     pub catalog: Box<dyn Catalog>,
     /// What the catalog held when it was opened.
     pub boot: Boot,
+    /// What wakes the catalog's thread.
+    pub alarm: Alarm,
+    /// Makes everything that was acknowledged survive a power failure. Called once, when the broker
+    /// has stopped, before the clean stop is written; it may block.
+    pub sync: Sync,
 }
+
+/// See [`Stores::sync`].
+pub type Sync = Box<dyn FnOnce() -> Result<(), String> + Send>;
 
 /// A broker that runs.
 pub struct Broker {
     shared: Arc<Shared>,
     listening: Option<oneshot::Receiver<io::Result<SocketAddr>>>,
     ended: mpsc::UnboundedReceiver<()>,
+    sync: Sync,
 }
 
 impl Broker {
@@ -64,10 +94,12 @@ impl Broker {
         entropy: Entropy,
     ) -> Broker {
         assert!(cores > 0, "a broker has at least one thread");
-        let Stores { journal, catalog, boot } = stores;
+        let Stores { journal, catalog, boot, alarm, sync } = stores;
         let Boot { identity, topics, leader_epoch, .. } = boot;
         let (boxes, inboxes): (Vec<_>, Vec<_>) =
             (0..cores).map(|_| mpsc::unbounded_channel()).unzip();
+        // A second broker over the same stores is a fault of the caller, who opens them anew.
+        let _ = alarm.0.set(boxes[0].clone());
         let mut node_secret = [0; 32];
         entropy(&mut node_secret);
         let config = core_config(&settings);
@@ -96,7 +128,7 @@ impl Broker {
             let end = ends.clone();
             spawn(index, Box::new(move || Box::pin(core_loop::<L>(core, listener, end))));
         }
-        Broker { shared, listening: Some(listening), ended }
+        Broker { shared, listening: Some(listening), ended, sync }
     }
 
     /// Waits until the broker listens: the address, or why it cannot.
@@ -111,9 +143,32 @@ impl Broker {
         self.shared.panics.load(Ordering::Relaxed)
     }
 
-    /// Stops accepting, finishes what is in flight, answers what is parked, and ends the threads.
-    /// False if some of it was not done in time.
-    pub async fn stop(mut self) -> bool {
+    /// Stops accepting, finishes what is in flight, answers what is parked, writes that the stop was
+    /// clean, and ends the threads.
+    pub async fn stop(mut self) -> Result<(), StopError> {
+        let (grace, clean) = (self.shared.clock.mono() + GRACE, &self.shared);
+        let quiet = self.quiet();
+        let until = clean.clock.sleep_until(grace);
+        let quiet = tokio::select! {
+            biased;
+            () = quiet => Ok(()),
+            () = until => Err(StopError::TooSlow(GRACE)),
+        };
+        let stopped = match (quiet, (self.sync)()) {
+            (Ok(()), Ok(())) => clean_stop(&self.shared).await,
+            (_, Err(reason)) => Err(StopError::NotSynced(reason)),
+            (Err(slow), Ok(())) => Err(slow),
+        };
+        for core in &self.shared.boxes {
+            // A thread that has ended needs no telling.
+            let _ = core.send(Message::Quit);
+        }
+        while self.ended.recv().await.is_some() {}
+        stopped
+    }
+
+    /// Tells all threads to stop, and waits until they have nothing left to do.
+    fn quiet(&self) -> impl Future<Output = ()> + use<> {
         let quiet: Vec<_> = self
             .shared
             .boxes
@@ -125,23 +180,45 @@ impl Broker {
                 is_quiet
             })
             .collect();
-        let all = async {
+        async move {
             for quiet in quiet {
                 let _ = quiet.await;
             }
-        };
-        let until = self.shared.clock.sleep_until(self.shared.clock.mono() + GRACE);
-        let in_time = tokio::select! {
-            biased;
-            () = all => true,
-            () = until => false,
-        };
-        for core in &self.shared.boxes {
-            let _ = core.send(Message::Quit);
         }
-        while self.ended.recv().await.is_some() {}
-        in_time
     }
+}
+
+/// A stop that was not clean: the next start checks more, and nothing acknowledged is lost.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StopError {
+    /// Something was in flight for too long.
+    #[error("requests were still in flight after {0:?}; they got no answer")]
+    TooSlow(Duration),
+    /// The stores could not be synced.
+    #[error("the stores could not be synced: {0}")]
+    NotSynced(String),
+    /// The catalog could not write that the stop was clean.
+    #[error("the catalog could not write that the stop was clean")]
+    NotWritten,
+}
+
+async fn clean_stop(shared: &Shared) -> Result<(), StopError> {
+    let (done, written) = oneshot::channel();
+    let work = move |thread: &Rc<Thread>| {
+        let thread = Rc::clone(thread);
+        tokio::task::spawn_local(async move {
+            // The broker waits for it, unless it is gone itself.
+            let _ = done.send(thread.change_catalog(Operation::CleanStop).await);
+        });
+    };
+    let _ = shared.boxes[0].send(Message::Run(Box::new(work)));
+    let until = shared.clock.sleep_until(shared.clock.mono() + GRACE);
+    let written = tokio::select! {
+        biased;
+        written = written => matches!(written, Ok(Ok(Outcome::Stopped))),
+        () = until => false,
+    };
+    if written { Ok(()) } else { Err(StopError::NotWritten) }
 }
 
 async fn core_loop<L: Listener>(
@@ -153,7 +230,7 @@ async fn core_loop<L: Listener>(
         let Some((listener, heard)) = listener else { return };
         let listening = L::attach(listener).and_then(|listener| {
             let address = listener.local_addr()?;
-            let accepting = tokio::task::spawn_local(accept(std::rc::Rc::clone(thread), listener));
+            let accepting = tokio::task::spawn_local(accept(Rc::clone(thread), listener));
             *thread.acceptor.borrow_mut() = Some(accepting.abort_handle());
             Ok(address)
         });

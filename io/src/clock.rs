@@ -55,7 +55,6 @@ impl Clock {
     }
 
     /// Sleeps until a moment of the monotonic clock.
-    #[must_use]
     pub fn sleep_until(&self, at: Instant) -> tokio::time::Sleep {
         tokio::time::sleep_until(self.tokio(at))
     }

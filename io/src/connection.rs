@@ -118,6 +118,8 @@ struct Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         self.thread.connections.borrow_mut().remove(self.key);
+        // A thread that stops waits for its last connection.
+        self.thread.wake();
     }
 }
 

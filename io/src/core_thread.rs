@@ -171,6 +171,11 @@ impl Thread {
         result.await.map_err(|_| Stopped)
     }
 
+    /// Makes the thread take a turn.
+    pub(crate) fn wake(&self) {
+        self.bell.ring();
+    }
+
     /// Puts a message into a thread's box; into one's own it is taken out in the next turn.
     pub(crate) fn send(&self, core: usize, message: Message) {
         // A thread that has ended took part in a stop: nobody is left to care.

@@ -17,6 +17,7 @@ pub mod listener;
 pub mod message;
 pub mod net;
 pub mod open;
+pub mod stores;
 pub mod telemetry;
 pub mod turn;
 pub mod wire;

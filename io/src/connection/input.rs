@@ -50,7 +50,10 @@ impl Input {
     /// Whether the next frame is all there, or is refused.
     #[must_use]
     pub fn has_frame(&self, most: usize) -> bool {
-        self.whole(most).is_err_or(|whole| whole.is_some_and(|whole| self.bytes.len() >= whole))
+        match self.whole(most) {
+            Ok(whole) => whole.is_some_and(|whole| self.bytes.len() >= whole),
+            Err(_) => true,
+        }
     }
 
     /// How many bytes are missing from the next frame, where its length is known.
@@ -76,16 +79,6 @@ impl Input {
             Head::read(*head).check_length(bytes)?;
         }
         Ok(Some(PREFIX_BYTES + bytes))
-    }
-}
-
-trait IsErrOr<T> {
-    fn is_err_or(self, f: impl FnOnce(T) -> bool) -> bool;
-}
-
-impl<T, E> IsErrOr<T> for Result<T, E> {
-    fn is_err_or(self, f: impl FnOnce(T) -> bool) -> bool {
-        self.map_or(true, f)
     }
 }
 

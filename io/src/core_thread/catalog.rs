@@ -28,6 +28,15 @@ impl Owner {
     }
 }
 
+/// The topic whose partitions are the coordinator's shards.
+const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// What Kafka sets on it.
+const OFFSETS_CONFIGS: [(&str, &str); 3] = [
+    ("cleanup.policy", "compact"),
+    ("compression.type", "producer"),
+    ("segment.bytes", "104857600"),
+];
+
 /// The thread that owns the catalog.
 pub(super) const OWNER: usize = 0;
 
@@ -39,6 +48,27 @@ impl Thread {
             done.await.map_err(|_| Stopped)
         };
         self.on(OWNER, asked).await?
+    }
+
+    /// Creates `__consumer_offsets`, if this is the first start: it is listed from then on, as
+    /// Kafka lists it once it is used, so that nobody is told to wait for it.
+    pub(super) fn create_offsets_topic(self: &Rc<Self>) {
+        if self.index != OWNER || self.topics.borrow().by_name(OFFSETS_TOPIC).is_some() {
+            return;
+        }
+        let id = catalog::random_id(&mut |bytes| (self.shared.entropy)(bytes));
+        let partitions = self.settings().offsets_topic_num_partitions;
+        let partitions = i32::try_from(partitions).expect("checked when the settings were read");
+        let configs = OFFSETS_CONFIGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let topic = catalog::Topic {
+            name: OFFSETS_TOPIC.into(),
+            id,
+            partitions,
+            configs: configs.into(),
+            internal: true,
+        };
+        // Nobody waits for it: a start that is cut short does it again at the next.
+        drop(self.submit(Operation::Create(topic)));
     }
 
     fn submit(&self, operation: Operation) -> oneshot::Receiver<Outcome> {

@@ -90,6 +90,7 @@ pub(crate) async fn run(core: Core, started: impl FnOnce(&Rc<Thread>)) {
     let (thread, mut own) = core.open();
     debug_assert!(thread.index != OWNER || thread.owner.borrow().is_some());
     started(&thread);
+    thread.create_offsets_topic();
     thread.turn.borrow_mut().start(&mut own.out);
     own.carry_out(&thread);
     let mut sleep = pin!(thread.clock().sleep_until(Instant::default()));
