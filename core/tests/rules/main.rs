@@ -1,0 +1,8 @@
+//! The rules of the coordinator by name: whole answers, by number.
+
+mod join;
+mod offsets;
+mod shard_life;
+mod static_members;
+mod support;
+mod sync_and_sessions;
