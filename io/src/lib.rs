@@ -1,1 +1,3 @@
 //! The tokio shell around `quorate-core`.
+
+pub mod guard;
