@@ -1,3 +1,4 @@
 //! The tokio shell around `quorate-core`.
 
+pub mod frame;
 pub mod guard;
