@@ -1,17 +1,21 @@
 //! Does the decoder take what the guard accepts, at the same length and in bounded memory?
 //!
-//! One test alone in its program: it counts what the allocator is asked for.
+//! A program of its own, for it counts what the allocator is asked for.
 
 use std::alloc::System;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use quorate_io::guard::schema::{Program, known, program};
-use quorate_io::guard::{Fault, walk};
+use quorate_io::guard::{Fault, MAX_ELEMENTS, walk};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
+mod batches;
+#[path = "../guard/build.rs"]
+mod build;
 #[path = "../guard/decode.rs"]
 mod decode;
 mod generate;
@@ -21,9 +25,12 @@ use generate::{below, mutate, once_in, request};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Bytes that the decoder may ask for, for each byte of the frame: the most is a struct of three
+/// Held while bytes are counted, as tests run side by side.
+static COUNTING: Mutex<()> = Mutex::new(());
+
+/// Bytes that the decoder may ask for, for each byte of the frame: the most is a struct of four
 /// bytes that ends in a tagged field, which costs a node of a tree.
-const BYTES_FOR_EACH: usize = 200;
+const BYTES_FOR_EACH: usize = 150;
 
 /// Inputs: 30,000, or 300,000 with CI=true.
 fn inputs() -> u64 {
@@ -45,6 +52,7 @@ fn what_the_walk_accepts_is_decoded_at_the_same_length_and_in_bounded_memory() {
         .flat_map(|key| decode::versions(key).map(move |version| (key, version)))
         .map(|(key, version)| (key, version, program(key, version).unwrap()))
         .collect();
+    let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut tally = Tally::default();
     for seed in 0..inputs() {
         let (key, version, program) = programs[seed as usize % programs.len()];
@@ -70,6 +78,30 @@ fn what_the_walk_accepts_is_decoded_at_the_same_length_and_in_bounded_memory() {
     }
 }
 
+/// CreatePartitions of one topic, with `count` assignments of no brokers and one tagged field each.
+#[test]
+fn the_densest_frame_is_decoded_in_bounded_memory() {
+    let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let count = (MAX_ELEMENTS - 1) / 2;
+    let compact = [(count + 1) as u8 | 0x80, ((count + 1) >> 7) as u8 | 0x80, (count >> 14) as u8];
+    let assignments = [1, 1, 0x20, 0].repeat(count);
+    let parts: [&[u8]; 5] = [
+        b"\0\x25\0\x03\0\0\0\x07\xff\xff\0\x02\x02t\0\0\0\x09",
+        &compact,
+        &assignments,
+        b"\0",
+        b"\0\0\0\0\0\0",
+    ];
+    let frame = Bytes::from(parts.concat());
+    let (walked, bytes) = counted(0, || walk(37, 3, &frame));
+    assert_eq!((walked, bytes), (Ok(frame.len()), 0));
+    let (decoded, bytes) =
+        counted(BYTES_FOR_EACH * frame.len(), || decode::decode(37, 3, frame.clone()));
+    assert_eq!(decoded, Some(frame.len()));
+    println!("{bytes} bytes allocated for a frame of {}", frame.len());
+    assert!(bytes <= BYTES_FOR_EACH * frame.len(), "{bytes} for {}", frame.len());
+}
+
 fn try_one(seed: u64, key: i16, version: i16, program: &Program, tally: &mut Tally) {
     let rng = &mut ChaCha8Rng::seed_from_u64(seed);
     let kind = below(rng, 4);
@@ -82,14 +114,16 @@ fn try_one(seed: u64, key: i16, version: i16, program: &Program, tally: &mut Tal
     }
     let what = format!("seed {seed}, API key {key} version {version}");
     let frame = Bytes::from(frame);
-    let (walked, bytes) = counted(|| walk(key, version, &frame));
+    let (walked, bytes) = counted(0, || walk(key, version, &frame));
     assert_eq!(bytes, 0, "{what}: the walk allocates");
     if kind == 0 {
         assert_eq!(walked, Ok(whole), "{what}");
     }
     let outcome = match walked {
         Ok(length) => {
-            let (decoded, bytes) = counted(|| decode::decode(key, version, frame.clone()));
+            let (decoded, bytes) = counted(BYTES_FOR_EACH * frame.len(), || {
+                decode::decode(key, version, frame.clone())
+            });
             assert_eq!(decoded, Some(length), "{what}");
             assert!(bytes <= BYTES_FOR_EACH * frame.len(), "{what}: {bytes} for {}", frame.len());
             tally.most_bytes = tally.most_bytes.max(bytes / frame.len());
@@ -126,10 +160,20 @@ fn judge(fault: Fault) -> (&'static str, bool) {
     }
 }
 
-/// The result of an action, and how many bytes it asked the allocator for.
-fn counted<T>(action: impl FnOnce() -> T) -> (T, usize) {
-    let region = Region::new(ALLOCATOR);
-    let result = action();
-    let change = region.change();
-    (result, change.bytes_allocated + change.bytes_reallocated.max(0) as usize)
+/// The result of an action, and how many bytes it asked the allocator for: the least of a few
+/// trials if they are more than `most`, as the test harness allocates in a thread of its own.
+fn counted<T>(most: usize, action: impl Fn() -> T) -> (T, usize) {
+    let trial = || {
+        let region = Region::new(ALLOCATOR);
+        let result = action();
+        let change = region.change();
+        (result, change.bytes_allocated + change.bytes_reallocated.max(0) as usize)
+    };
+    let (mut result, mut bytes) = trial();
+    for _ in 0..5 {
+        if bytes > most {
+            (result, bytes) = trial();
+        }
+    }
+    (result, bytes)
 }
