@@ -137,6 +137,11 @@ fn a_count_that_cannot_be_is_refused_before_anything_is_read() {
     assert_eq!(fault(&bare), BatchError::Count { count: i32::MAX, most: 0 });
     let negative = with(|b| b.last_offset_delta = -1);
     assert_eq!(fault(&negative), BatchError::OffsetRange { last_offset_delta: -1 });
+    let uneven = |count| with(|b| (b.count, b.attributes) = (count, CODEC_LZ4));
+    for count in [1, 3] {
+        let expected = BatchError::CountAndOffsets { count, last_offset_delta: 1 };
+        assert_eq!(fault(&uneven(count)), expected);
+    }
     let wide = with(|b| b.last_offset_delta = i32::MAX);
     let expected = BatchError::CountAndOffsets { count: 2, last_offset_delta: i32::MAX };
     assert_eq!(fault(&wide), expected);

@@ -16,12 +16,23 @@ pub fn once_in(rng: &mut ChaCha8Rng, chances: usize) -> bool {
     below(rng, chances) == 0
 }
 
-/// A request with header and body. If `wrong`, some of its fields are what they must not be.
-pub fn request(rng: &mut ChaCha8Rng, head: (i16, i16), program: &Program, wrong: bool) -> Vec<u8> {
+/// What a request shall be like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// Right in all.
+    Right,
+    /// Some of its fields are what they must not be.
+    Wrong,
+    /// At most one field is null that must not be; all else is right.
+    OneNull,
+}
+
+/// A request with header and body.
+pub fn request(rng: &mut ChaCha8Rng, head: (i16, i16), program: &Program, plan: Plan) -> Vec<u8> {
     let mut frame = head.0.to_be_bytes().to_vec();
     frame.extend(head.1.to_be_bytes());
     frame.extend([0, 0, 0, 7]);
-    let mut writer = Writer { rng, out: frame, flexible: false, wrong };
+    let mut writer = Writer { rng, out: frame, flexible: false, plan };
     writer.text(true);
     writer.flexible = program.flexible;
     if program.flexible_header {
@@ -35,7 +46,7 @@ struct Writer<'r> {
     rng: &'r mut ChaCha8Rng,
     out: Vec<u8>,
     flexible: bool,
-    wrong: bool,
+    plan: Plan,
 }
 
 impl Writer<'_> {
@@ -58,7 +69,7 @@ impl Writer<'_> {
         let mut text =
             ["", "g", "topic", "größe", "\u{1F980}"][below(self.rng, 5)].as_bytes().to_vec();
         if once_in(self.rng, 200) {
-            let most = if self.wrong { 40_000 } else { 32_768 };
+            let most = if self.plan == Plan::Wrong { 40_000 } else { 32_768 };
             text = vec![b'x'; below(self.rng, most)];
         }
         if self.goes_wrong() {
@@ -94,7 +105,7 @@ impl Writer<'_> {
     }
 
     fn tags(&mut self, known: &[Tagged]) {
-        let allowed = |field: &&Tagged| self.wrong || field.content.is_some();
+        let allowed = |field: &&Tagged| self.plan == Plan::Wrong || field.content.is_some();
         let known = known.iter().filter(allowed).filter(|_| once_in(self.rng, 3));
         let known: Vec<_> = known.collect();
         let mut unknown = if once_in(self.rng, 4) { below(self.rng, 4) } else { 0 };
@@ -117,11 +128,15 @@ impl Writer<'_> {
     }
 
     fn null(&mut self, nullable: bool) -> bool {
+        if !nullable && self.plan == Plan::OneNull && once_in(self.rng, 4) {
+            self.plan = Plan::Right;
+            return true;
+        }
         (nullable && once_in(self.rng, 4)) || self.goes_wrong()
     }
 
     fn goes_wrong(&mut self) -> bool {
-        self.wrong && once_in(self.rng, 20)
+        self.plan == Plan::Wrong && once_in(self.rng, 20)
     }
 
     fn random(&mut self, bytes: usize) {

@@ -20,7 +20,7 @@ mod build;
 mod decode;
 mod generate;
 
-use generate::{below, mutate, once_in, request};
+use generate::{Plan, below, mutate, once_in, request};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -37,6 +37,14 @@ fn inputs() -> u64 {
     if std::env::var("CI").is_ok_and(|value| value == "true") { 300_000 } else { 30_000 }
 }
 
+fn programs() -> Vec<(i16, i16, &'static Program)> {
+    known()
+        .map(|(api, _)| api as i16)
+        .flat_map(|key| decode::versions(key).map(move |version| (key, version)))
+        .map(|(key, version)| (key, version, program(key, version).unwrap()))
+        .collect()
+}
+
 /// What became of the inputs.
 #[derive(Default)]
 struct Tally {
@@ -47,11 +55,7 @@ struct Tally {
 
 #[test]
 fn what_the_walk_accepts_is_decoded_at_the_same_length_and_in_bounded_memory() {
-    let programs: Vec<(i16, i16, &Program)> = known()
-        .map(|(api, _)| api as i16)
-        .flat_map(|key| decode::versions(key).map(move |version| (key, version)))
-        .map(|(key, version)| (key, version, program(key, version).unwrap()))
-        .collect();
+    let programs = programs();
     let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut tally = Tally::default();
     for seed in 0..inputs() {
@@ -76,6 +80,31 @@ fn what_the_walk_accepts_is_decoded_at_the_same_length_and_in_bounded_memory() {
         let times = outcomes.get(outcome).copied().unwrap_or_default();
         assert!(times >= least, "only {times} inputs ended as: {outcome}");
     }
+}
+
+/// The decoder knows of null only what the latest version allows.
+#[test]
+fn only_metadata_and_offset_fetch_have_nulls_that_the_decoder_takes_and_the_walk_does_not() {
+    let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let programs = programs();
+    let mut taken = BTreeSet::new();
+    for seed in 0..inputs() {
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let (key, version, program) = programs[seed as usize % programs.len()];
+        let frame = Bytes::from(request(rng, (key, version), program, Plan::OneNull));
+        let what = format!("seed {seed}, API key {key} version {version}");
+        match walk(key, version, &frame).map_err(|refused| refused.fault) {
+            Ok(length) => assert_eq!(length, frame.len(), "{what}"),
+            Err(fault) => {
+                assert_eq!(fault, Fault::Null, "{what}");
+                if decode::decode(key, version, frame).is_some() {
+                    taken.insert((key, version));
+                }
+            }
+        }
+    }
+    let metadata = (0..=9).map(|version| (3, version));
+    assert_eq!(taken, metadata.chain([(9, 1)]).collect());
 }
 
 /// CreatePartitions of one topic, with `count` assignments of no brokers and one tagged field each.
@@ -105,7 +134,8 @@ fn the_densest_frame_is_decoded_in_bounded_memory() {
 fn try_one(seed: u64, key: i16, version: i16, program: &Program, tally: &mut Tally) {
     let rng = &mut ChaCha8Rng::seed_from_u64(seed);
     let kind = below(rng, 4);
-    let mut frame = request(rng, (key, version), program, kind == 1);
+    let plan = if kind == 1 { Plan::Wrong } else { Plan::Right };
+    let mut frame = request(rng, (key, version), program, plan);
     let whole = frame.len();
     match kind {
         2.. => mutate(rng, &mut frame),
