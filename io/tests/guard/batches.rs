@@ -4,7 +4,8 @@ use kafka_protocol::ResponseError;
 use quorate_io::guard::batch::{BatchError, Batches, Checked, ProduceRules, check};
 use quorate_io::guard::record::{Record, RecordFault, Records};
 
-pub const STARTED: i64 = 1_700_000_000_000;
+use crate::build::{Batch, STARTED, record, record_with, sized, varint};
+
 const CODEC_LZ4: i16 = 3;
 const CODEC_ZSTD: i16 = 4;
 const RULES: ProduceRules = ProduceRules {
@@ -14,87 +15,10 @@ const RULES: ProduceRules = ProduceRules {
     latest: STARTED + 3_600_000,
 };
 
-/// A batch to be, right unless changed.
-#[derive(Clone)]
-pub struct Batch {
-    pub base_offset: i64,
-    pub magic: i8,
-    pub crc: Option<u32>,
-    pub attributes: i16,
-    pub last_offset_delta: i32,
-    pub base_timestamp: i64,
-    pub producer: (i64, i16),
-    pub sequence: i32,
-    pub count: i32,
-    pub body: Vec<u8>,
-}
-
-impl Batch {
-    pub fn of(values: &[&[u8]]) -> Batch {
-        let records = (0..).zip(values).map(|(n, value)| record(n, n.into(), &sized(value)));
-        Batch {
-            base_offset: 0,
-            magic: 2,
-            crc: None,
-            attributes: 0,
-            last_offset_delta: values.len() as i32 - 1,
-            base_timestamp: STARTED,
-            producer: (-1, -1),
-            sequence: -1,
-            count: values.len() as i32,
-            body: records.flatten().collect(),
-        }
-    }
-
-    pub fn bytes(&self) -> Vec<u8> {
-        let mut tail = self.attributes.to_be_bytes().to_vec();
-        tail.extend(self.last_offset_delta.to_be_bytes());
-        tail.extend(self.base_timestamp.to_be_bytes());
-        let last = self.base_timestamp.saturating_add(self.last_offset_delta.into());
-        tail.extend(last.to_be_bytes());
-        tail.extend(self.producer.0.to_be_bytes());
-        tail.extend(self.producer.1.to_be_bytes());
-        tail.extend(self.sequence.to_be_bytes());
-        tail.extend(self.count.to_be_bytes());
-        tail.extend(&self.body);
-        let mut bytes = self.base_offset.to_be_bytes().to_vec();
-        bytes.extend((tail.len() as i32 + 9).to_be_bytes());
-        bytes.extend((-1_i32).to_be_bytes());
-        bytes.extend(self.magic.to_be_bytes());
-        bytes.extend(self.crc.unwrap_or(crc32c::crc32c(&tail)).to_be_bytes());
-        bytes.extend(tail);
-        bytes
-    }
-
-    fn with(change: impl FnOnce(&mut Batch)) -> Vec<u8> {
-        let mut batch = good();
-        change(&mut batch);
-        batch.bytes()
-    }
-}
-
-fn varint(value: i64) -> Vec<u8> {
-    let mut left = (value << 1 ^ value >> 63) as u64;
-    let mut bytes = Vec::new();
-    while left >= 0x80 {
-        bytes.push(left as u8 | 0x80);
-        left >>= 7;
-    }
-    bytes.push(left as u8);
-    bytes
-}
-
-fn sized(value: &[u8]) -> Vec<u8> {
-    [varint(value.len() as i64), value.to_vec()].concat()
-}
-
-/// A record without a key; `value` is the value with its length in front.
-fn record(offset: i64, time: i64, value: &[u8]) -> Vec<u8> {
-    record_with(offset, time, value, &varint(0))
-}
-
-fn record_with(offset: i64, time: i64, value: &[u8], headers: &[u8]) -> Vec<u8> {
-    sized(&[&[0], &*varint(time), &varint(offset), &varint(-1), value, headers].concat())
+fn with(change: impl FnOnce(&mut Batch)) -> Vec<u8> {
+    let mut batch = good();
+    change(&mut batch);
+    batch.bytes()
 }
 
 fn good() -> Batch {
@@ -136,18 +60,18 @@ fn each_recorded_fault_is_answered_as_kafka_does() {
     use ResponseError::*;
     let whole = good().bytes();
     for (what, bytes, code, tells_log_start) in [
-        ("checksum", Batch::with(|b| b.crc = Some(1)), CorruptMessage, false),
-        ("magic 1", Batch::with(|b| b.magic = 1), InvalidRecord, false),
-        ("magic 9", Batch::with(|b| b.magic = 9), CorruptMessage, false),
-        ("count too large", Batch::with(|b| b.count = 3), InvalidRecord, true),
-        ("count of none", Batch::with(|b| b.count = 0), InvalidRecord, true),
-        ("negative count", Batch::with(|b| b.count = -1), InvalidRecord, true),
+        ("checksum", with(|b| b.crc = Some(1)), CorruptMessage, false),
+        ("magic 1", with(|b| b.magic = 1), InvalidRecord, false),
+        ("magic 9", with(|b| b.magic = 9), CorruptMessage, false),
+        ("count too large", with(|b| b.count = 3), InvalidRecord, true),
+        ("count of none", with(|b| b.count = 0), InvalidRecord, true),
+        ("negative count", with(|b| b.count = -1), InvalidRecord, true),
         ("cut short", whole[..whole.len() - 3].to_vec(), InvalidRecord, false),
         ("half a header", whole[..30].to_vec(), InvalidRecord, false),
         ("two batches", [&*whole, &whole].concat(), InvalidRecord, false),
-        ("control batch", Batch::with(|b| b.attributes = 0x20), InvalidRecord, true),
-        ("unknown compression", Batch::with(|b| b.attributes = 7), UnknownServerError, true),
-        ("base offset not 0", Batch::with(|b| b.base_offset = 5), InvalidRecord, true),
+        ("control batch", with(|b| b.attributes = 0x20), InvalidRecord, true),
+        ("unknown compression", with(|b| b.attributes = 7), UnknownServerError, true),
+        ("base offset not 0", with(|b| b.base_offset = 5), InvalidRecord, true),
         ("empty", vec![], InvalidRecord, false),
         (
             "larger than the topic takes",
@@ -155,7 +79,7 @@ fn each_recorded_fault_is_answered_as_kafka_does() {
             MessageTooLarge,
             false,
         ),
-        ("in two hours", Batch::with(|b| b.base_timestamp += 7_200_000), InvalidTimestamp, true),
+        ("in two hours", with(|b| b.base_timestamp += 7_200_000), InvalidTimestamp, true),
     ] {
         let error = fault(&bytes);
         assert_eq!((error.code(), error.tells_log_start()), (code, tells_log_start), "{what}");
@@ -166,12 +90,12 @@ fn each_recorded_fault_is_answered_as_kafka_does() {
 fn what_kafka_takes_is_taken() {
     let whole = good().bytes();
     for (what, bytes) in [
-        ("epoch -1 of a producer", Batch::with(|b| (b.producer, b.sequence) = ((1, -1), 0))),
-        ("a year ago", Batch::with(|b| b.base_timestamp -= 365 * 86_400_000)),
+        ("epoch -1 of a producer", with(|b| (b.producer, b.sequence) = ((1, -1), 0))),
+        ("a year ago", with(|b| b.base_timestamp -= 365 * 86_400_000)),
         ("no time", Batch { base_timestamp: -1, ..Batch::of(&[b"one"]) }.bytes()),
         ("half a batch behind it", [&*whole, &whole[..30]].concat()),
-        ("a transaction's", Batch::with(|b| b.attributes = 0x10)),
-        ("an unknown attribute", Batch::with(|b| b.attributes = 0x4000)),
+        ("a transaction's", with(|b| b.attributes = 0x10)),
+        ("an unknown attribute", with(|b| b.attributes = 0x4000)),
     ] {
         assert_eq!(
             check(&bytes, &RULES).map(|checked| checked.header.record_count).ok(),
@@ -183,8 +107,8 @@ fn what_kafka_takes_is_taken() {
 
 #[test]
 fn compression_is_judged_before_the_log_in_versions_before_7() {
-    let unknown = Batch::with(|b| b.attributes = 7);
-    let zstd = Batch::with(|b| b.attributes = CODEC_ZSTD);
+    let unknown = with(|b| b.attributes = 7);
+    let zstd = with(|b| b.attributes = CODEC_ZSTD);
     let at = |api_version| ProduceRules { api_version, ..RULES };
     let error = check(&unknown, &at(6)).unwrap_err();
     assert_eq!(error, BatchError::Compression { id: 7, before_append: true });
@@ -200,29 +124,34 @@ fn a_count_that_cannot_be_is_refused_before_anything_is_read() {
     let most = good().body.len() / 7;
     let most_packed = good().body.len() * 255 / 7;
     let lie = |b: &mut Batch| (b.count, b.last_offset_delta) = (i32::MAX, i32::MAX - 1);
-    assert_eq!(fault(&Batch::with(lie)), BatchError::Count { count: i32::MAX, most });
-    let packed = Batch::with(|b| {
+    assert_eq!(fault(&with(lie)), BatchError::Count { count: i32::MAX, most });
+    let packed = with(|b| {
         lie(b);
         b.attributes = CODEC_LZ4;
     });
     assert_eq!(fault(&packed), BatchError::Count { count: i32::MAX, most: most_packed });
-    let bare = Batch::with(|b| {
+    let bare = with(|b| {
         lie(b);
         b.body.clear();
     });
     assert_eq!(fault(&bare), BatchError::Count { count: i32::MAX, most: 0 });
-    let negative = Batch::with(|b| b.last_offset_delta = -1);
+    let negative = with(|b| b.last_offset_delta = -1);
     assert_eq!(fault(&negative), BatchError::OffsetRange { last_offset_delta: -1 });
-    let wide = Batch::with(|b| b.last_offset_delta = i32::MAX);
+    let uneven = |count| with(|b| (b.count, b.attributes) = (count, CODEC_LZ4));
+    for count in [1, 3] {
+        let expected = BatchError::CountAndOffsets { count, last_offset_delta: 1 };
+        assert_eq!(fault(&uneven(count)), expected);
+    }
+    let wide = with(|b| b.last_offset_delta = i32::MAX);
     let expected = BatchError::CountAndOffsets { count: 2, last_offset_delta: i32::MAX };
     assert_eq!(fault(&wide), expected);
 }
 
 #[test]
 fn a_producer_id_needs_a_sequence_and_no_producer_sets_the_append_time() {
-    let unnumbered = Batch::with(|b| b.producer = (7, 0));
+    let unnumbered = with(|b| b.producer = (7, 0));
     assert_eq!(fault(&unnumbered), BatchError::Sequence { sequence: -1 });
-    assert_eq!(fault(&Batch::with(|b| b.attributes = 8)), BatchError::AppendTime);
+    assert_eq!(fault(&with(|b| b.attributes = 8)), BatchError::AppendTime);
 }
 
 #[test]
@@ -245,7 +174,7 @@ fn a_set_is_cut_into_its_whole_batches() {
     let set = [&*one, &two, &one[..40]].concat();
     let batches: Vec<_> = Batches::new(&set).collect();
     assert_eq!(batches, [Ok(&*one), Ok(&*two)]);
-    let odd = [&*one, &Batch::with(|b| b.magic = 3)].concat();
+    let odd = [&*one, &with(|b| b.magic = 3)].concat();
     let batches: Vec<_> = Batches::new(&odd).collect();
     assert_eq!(batches, [Ok(&*one), Err(BatchError::UnknownMagic { magic: 3 })]);
 }

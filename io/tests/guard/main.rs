@@ -1,3 +1,7 @@
-//! Can bytes from outside do harm? What the guard lets through, the decoder must take as told.
+//! Can bytes from outside do harm? Each case that was found, by itself.
 
 mod batches;
+mod build;
+mod decode;
+mod frames;
+mod requests;
