@@ -3,3 +3,4 @@
 pub mod catalog;
 pub mod disk;
 pub mod guard;
+pub mod log;
