@@ -14,6 +14,7 @@ pub mod frame;
 pub mod guard;
 pub mod journal;
 pub mod listener;
+pub mod log;
 pub mod message;
 pub mod net;
 pub mod open;
