@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 pub use gather::GatherId;
 use gather::{Gather, Gathers};
+pub(crate) use refuse::no_offsets;
 pub use refuse::refuse;
 
 use crate::config::Config;
