@@ -6,6 +6,7 @@
 
 pub mod cluster;
 pub mod configs;
+mod handle;
 pub mod metadata;
 pub mod partitions;
 mod topic_configs;
@@ -20,6 +21,7 @@ use quorate_core::Text;
 
 use crate::catalog::{Operation, Outcome, Refusal};
 
+pub use handle::{Answer, handle};
 pub use topic_name::validate as validate_topic_name;
 
 /// This node, as the client of one request is to see it.
