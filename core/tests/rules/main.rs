@@ -2,6 +2,8 @@
 
 mod join;
 mod offsets;
+mod random_walk;
+mod router;
 mod shard_life;
 mod static_members;
 mod support;
