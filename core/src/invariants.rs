@@ -1,7 +1,7 @@
 //! What must hold of a shard after every step, each property a function with its sentence.
 //!
-//! Ids are those of the simulation's catalogue. Debug builds and simulations check them: all of a
-//! shard every 64th step and after a load, the bounds always.
+//! Ids are those of the simulation's catalogue. Builds with debug assertions check them: the groups
+//! that a step touched and the bounds after it, the whole shard every 64th step and after a load.
 
 use crate::classic::{ClassicGroup, State};
 use crate::group::Group;
@@ -10,12 +10,19 @@ use crate::shard::Shard;
 use crate::tables::RowsHash;
 
 impl Shard {
-    /// Panics with the sentence of the first property that does not hold.
-    pub(crate) fn check(&self, whole: bool) {
+    /// Checks what a step touched; panics with the sentence of the first property that fails.
+    pub(crate) fn check_touched(&mut self) {
         self.bounds_hold();
-        if !whole {
-            return;
+        for id in std::mem::take(&mut self.touched) {
+            if let Some(group) = self.groups.get(&id) {
+                check_group(&id, group);
+            }
         }
+    }
+
+    /// Checks the whole shard.
+    pub(crate) fn check(&self) {
+        self.bounds_hold();
         for (id, group) in &self.groups {
             check_group(id, group);
         }
@@ -31,8 +38,7 @@ impl Shard {
 
     /// D1: the sum that each write keeps is the sum over the rows.
     fn rows_hash_is_that_of_the_rows(&self) {
-        let rows = self.groups.iter().map(|(id, group)| (id, &group.rows));
-        assert_eq!(self.env.rows, RowsHash::recomputed(rows), "D1: the rows' hash is kept");
+        assert_eq!(self.env.rows, RowsHash::recomputed(&self.rows()), "D1: the rows' hash is kept");
     }
 }
 
@@ -88,6 +94,8 @@ fn static_ids_are_members(id: &GroupId, live: &ClassicGroup) {
 fn awaiting_is_counted(id: &GroupId, live: &ClassicGroup) {
     let parked = live.members.iter().filter(|member| member.join.is_some()).count();
     assert_eq!(parked, live.awaiting_join, "C15: awaiting members of group {id} are counted");
+    let strangers = live.pending_sync.iter().filter(|id| !live.members.contains(id)).count();
+    assert_eq!(strangers, 0, "C15: who is to sync in group {id} is a member");
     let syncs = live.members.iter().filter(|member| member.sync.is_some()).count();
     match live.state {
         State::PreparingRebalance => assert_eq!(syncs, 0, "C7: no sync of {id} while joining"),

@@ -15,81 +15,62 @@
 //! Two members form a group and commit; the shard is dropped; another loads what it stored.
 //!
 //! ```
-//! use quorate_core::{record::decode::{Decoded, decode}, record::encode::{Encoded, encode}, *};
-//! use std::{sync::Arc, time::Duration};
-//!
+//! use quorate_core::record::{decode::{Decoded, decode}, encode::{Encoded, encode}};
+//! use quorate_core::{request::*, *};
 //! /// One shard, and a journal that stores at once.
 //! struct Broker(Shard, Vec<Encoded>, Effects);
-//!
 //! fn start(journal: Vec<Encoded>, epoch: u64) -> Broker {
-//!     let seed = Seed { node_secret: [7; 32], load: epoch };
-//!     let config = Config { initial_rebalance_delay: Duration::ZERO, ..Config::default() };
+//!     let seed = Seed { node_secret: [7; 32], load: epoch }; // never the same twice
 //!     let next = Offset(journal.len() as u64);
-//!     let mut loader = Loader::new(config, ShardId(0), Epoch(epoch), &seed, next);
+//!     let mut loader = Loader::new(Config::default(), ShardId(0), Epoch(epoch), &seed, next);
 //!     for (at, Encoded { key, value }) in journal.iter().enumerate() {
 //!         if let Decoded::Record(record) = decode(key, value.as_ref()).unwrap() {
 //!             loader.replay(Offset(at as u64), record).unwrap();
 //!         }
 //!     }
-//!     let topic = Topic { name: "t".into(), id: uuid::Uuid::from_u128(1), partitions: 2 };
-//!     let topics = Arc::new(Topics::new(TopicsVersion(1), [topic]));
 //!     let mut out = Effects::new();
-//!     Broker(loader.activate(Now::default(), topics, &mut out), journal, out)
+//!     Broker(loader.activate(Now::default(), Default::default(), &mut out), journal, out)
 //! }
-//!
 //! impl Broker {
-//!     /// Takes an input in; the answers that it led to.
-//!     fn step(&mut self, input: Input) -> Vec<Response> {
-//!         self.0.step(Now::default(), input, &mut self.2);
+//!     /// Takes an input in at that second; the answers that it led to.
+//!     fn step(&mut self, second: u64, input: Input) -> Vec<Response> {
+//!         let mono = Instant::after_start(std::time::Duration::from_secs(second));
+//!         self.0.step(Now { mono, wall: WallTime(0) }, input, &mut self.2);
 //!         let (mut answers, mut stored) = (Vec::new(), None);
 //!         for effect in self.2.drain() {
-//!             match effect {
-//!                 Effect::Reply { body, .. } => answers.push(body),
-//!                 Effect::Append(Batch { id, records, .. }) => {
-//!                     self.1.extend(records.iter().map(|record| encode(record).unwrap()));
-//!                     stored = Some(Input::Appended { through: id });
-//!                 }
-//!                 Effect::Dropped { .. } | Effect::Note(_) => {}
+//!             if let Effect::Reply { body, .. } = effect {
+//!                 answers.push(body);
+//!             } else if let Effect::Append(Batch { id, records, .. }) = effect {
+//!                 self.1.extend(records.iter().map(|record| encode(record).unwrap()));
+//!                 stored = Some(Input::Appended { through: id });
 //!             }
 //!         }
-//!         answers.extend(stored.into_iter().flat_map(|stored| self.step(stored)));
+//!         answers.extend(stored.into_iter().flat_map(|stored| self.step(second, stored)));
 //!         answers
 //!     }
 //!     fn ask(&mut self, token: u64, body: Request) -> Vec<Response> {
-//!         self.step(Input::Request { token: Token(token), origin: Origin::default(), body })
+//!         self.step(0, Input::Request { token: Token(token), origin: Origin::default(), body })
 //!     }
 //! }
 //!
-//! # use quorate_core::request::*;
-//! # let join = || Request::JoinGroup(JoinGroup {
-//! #     group_id: "g".into(), session_timeout: Millis(10_000), rebalance_timeout: Millis(20_000),
-//! #     member_id: MemberId::default(), instance_id: None, protocol_type: "consumer".into(),
-//! #     protocols: vec![Protocol { name: "range".into(), metadata: Default::default() }],
-//! #     reason: None, may_be_handed_an_id: false, may_skip_assignment: false });
-//! # let sync = |joined: &response::JoinGroup| Request::SyncGroup(SyncGroup {
-//! #     group_id: "g".into(), generation: joined.generation, member_id: joined.member_id.clone(),
-//! #     instance_id: None, protocol_type: None, protocol_name: None, must_name_protocol: false,
-//! #     assignments: vec![] });
-//! # let commit = |joined: &response::JoinGroup| Request::OffsetCommit(OffsetCommit {
-//! #     group_id: "g".into(), generation: joined.generation, member_id: joined.member_id.clone(),
-//! #     instance_id: None, retention: None, missing_group_has_a_code: true, checked: TopicsVersion(1),
-//! #     topics: vec![CommitTopic { name: "t".into(), topic_id: uuid::Uuid::from_u128(1),
-//! #         partitions: vec![CommitPartition { partition: 1, offset: 42, leader_epoch: -1, metadata: None }] }] });
-//! # let fetch = || Request::OffsetFetch(OffsetFetch { groups: vec![FetchGroup {
-//! #     group_id: "g".into(), member_id: None, member_epoch: -1, topics: None }],
-//! #     require_stable: true, errors_on_partitions: false });
-//! let mut broker = start(Vec::new(), 1);
-//! assert!(broker.ask(1, join()).is_empty() && broker.ask(2, join()).is_empty());
-//! let joined = broker.step(Input::Deadline);
-//! let [Response::JoinGroup(first), Response::JoinGroup(second)] = &joined[..] else { panic!() };
-//! assert_eq!(first.members.len(), 2);
-//! broker.ask(3, sync(second));
-//! broker.ask(4, sync(first));
-//! broker.ask(5, commit(second));
-//!
-//! let Broker(_, journal, _) = broker;
-//! let mut broker = start(journal, 2);
-//! let fetched = broker.ask(1, fetch());
+//! let (mut broker, group_id) = (start(Vec::new(), 1), GroupId::from("orders"));
+//! let protocols = vec![Protocol { name: "range".into(), metadata: "topics".into() }];
+//! let join = JoinGroup { group_id: group_id.clone(), session_timeout: Millis(10_000),
+//!     rebalance_timeout: Millis(20_000), protocol_type: "consumer".into(), protocols,
+//!     ..Default::default() };
+//! assert_eq!([1, 2].map(|token| broker.ask(token, Request::JoinGroup(join.clone())).len()), [0; 2]);
+//! let joined = [3, 6].map(|second| broker.step(second, Input::Deadline)).concat();
+//! let [Response::JoinGroup(leader), Response::JoinGroup(_)] = &joined[..] else { panic!() };
+//! let (generation, member_id) = (leader.generation, leader.member_id.clone());
+//! broker.ask(3, Request::SyncGroup(SyncGroup { group_id: group_id.clone(), generation,
+//!     member_id: member_id.clone(), ..Default::default() }));
+//! let partitions = vec![CommitPartition { offset: 42, ..Default::default() }];
+//! let topics = vec![CommitTopic { name: "t".into(), partitions, ..Default::default() }];
+//! broker.ask(4, Request::OffsetCommit(OffsetCommit { group_id: group_id.clone(), generation,
+//!     member_id, topics, ..Default::default() }));
+//! let mut broker = start(broker.1, 2); // the first shard is gone
+//! let groups = vec![FetchGroup { group_id, ..Default::default() }];
+//! let fetched = broker.ask(1, Request::OffsetFetch(OffsetFetch { groups, ..Default::default() }));
 //! let [Response::OffsetFetch(offsets)] = &fetched[..] else { panic!() };
 //! assert_eq!(offsets.groups[0].topics[0].partitions[0].offset, 42);
 //! ```

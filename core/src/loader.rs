@@ -62,7 +62,7 @@ impl Loader {
         };
         let groups = Default::default();
         let (sweep, clean_up) = Default::default();
-        Loader { shard: Shard { groups, env, sweep, clean_up, steps: 0 } }
+        Loader { shard: Shard { groups, env, sweep, clean_up, steps: 0, touched: Vec::new() } }
     }
 
     /// Takes one record in. Between keys any order will do; of one key the last is kept.
@@ -113,7 +113,7 @@ impl Loader {
         shard.arm_sweep(now.mono + shard.env.config.retention_check_interval);
         shard.arm_clean_up(now);
         if cfg!(debug_assertions) {
-            shard.check(true);
+            shard.check();
         }
         shard
     }

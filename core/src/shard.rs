@@ -19,6 +19,7 @@ use crate::env::Env;
 use crate::group::Group;
 use crate::id::{Epoch, GroupId, Offset, ShardId};
 use crate::offsets::{CleanUp, Sweep};
+use crate::record::{RecordKey, RecordValue};
 use crate::time::{Instant, Now};
 use crate::timers::TimerKey;
 use crate::topics::TopicsDelta;
@@ -56,6 +57,8 @@ pub struct Shard {
     pub(crate) sweep: Sweep,
     pub(crate) clean_up: CleanUp,
     pub(crate) steps: u64,
+    /// The groups that this step has touched; kept only where they are checked.
+    pub(crate) touched: Vec<GroupId>,
 }
 
 impl Shard {
@@ -73,7 +76,10 @@ impl Shard {
         }
         self.steps += 1;
         if cfg!(debug_assertions) {
-            self.check(self.steps.is_multiple_of(64));
+            self.check_touched();
+            if self.steps.is_multiple_of(64) {
+                self.check();
+            }
         }
     }
 
@@ -123,6 +129,24 @@ impl Shard {
     #[must_use]
     pub fn parked(&self) -> usize {
         self.env.parked.len()
+    }
+
+    /// All rows as they are in memory, written or being written, sorted by key.
+    #[must_use]
+    pub fn rows(&self) -> Vec<(RecordKey, RecordValue)> {
+        let mut all = Vec::new();
+        for (id, group) in &self.groups {
+            if let Some(row) = &group.rows.group {
+                all.push((RecordKey::Group(id.clone()), RecordValue::Group((**row).clone())));
+            }
+            for (topic, partition, row) in group.rows.offsets.iter() {
+                let (group, topic) = (id.clone(), topic.clone());
+                let key = RecordKey::Offset { group, topic, partition };
+                all.push((key, RecordValue::Offset(row.clone())));
+            }
+        }
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        all
     }
 
     /// A hash of all groups, rows and what lives beside them.

@@ -140,6 +140,9 @@ impl Shard {
         out: &'a mut Effects,
     ) -> Option<(&'a mut Group, Cx<'a>)> {
         let (_, id, group) = self.groups.get_full_mut(id)?;
+        if cfg!(debug_assertions) {
+            self.touched.push(id.clone());
+        }
         Some((group, Cx { env: &mut self.env, now, out, id }))
     }
 

@@ -61,6 +61,7 @@ impl Shard {
             }
         }
         self.groups.clear();
+        self.env.rows = Default::default();
         self.env.log.waits.clear();
         self.env.timers = Default::default();
     }

@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, Hash};
 use foldhash::fast::FixedState;
 pub(crate) use offsets::Offsets;
 
-use crate::id::{BatchId, GroupId, TopicName};
+use crate::id::{BatchId, TopicName};
 use crate::record::{GroupMetadata, OffsetAndMetadata, Record, RecordKey, RecordValue};
 
 /// The rows of one group.
@@ -46,19 +46,9 @@ impl RowsHash {
     }
 
     /// The same sum, from the rows themselves.
-    pub(crate) fn recomputed<'a>(groups: impl Iterator<Item = (&'a GroupId, &'a Rows)>) -> Self {
+    pub(crate) fn recomputed(rows: &[(RecordKey, RecordValue)]) -> RowsHash {
         let mut sum = RowsHash::default();
-        for (id, rows) in groups {
-            if let Some(row) = &rows.group {
-                let value = RecordValue::Group((**row).clone());
-                sum.replace(&RecordKey::Group(id.clone()), None, Some(&value));
-            }
-            for (topic, partition, row) in rows.offsets.iter() {
-                let (group, topic) = (id.clone(), topic.clone());
-                let key = RecordKey::Offset { group, topic, partition };
-                sum.replace(&key, None, Some(&RecordValue::Offset(row.clone())));
-            }
-        }
+        rows.iter().for_each(|(key, value)| sum.replace(key, None, Some(value)));
         sum
     }
 }

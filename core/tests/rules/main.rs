@@ -2,6 +2,7 @@
 
 mod join;
 mod offsets;
+mod random_walk;
 mod shard_life;
 mod static_members;
 mod support;
