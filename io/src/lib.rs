@@ -1,4 +1,5 @@
 //! The tokio shell around `quorate-core`.
 
+pub mod disk;
 pub mod frame;
 pub mod guard;
