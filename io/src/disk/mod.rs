@@ -9,6 +9,7 @@
 //! A failed write or sync is never tried again, since the pages may be gone. The writer stops,
 //! completes nothing more, and reports a [`Fatal`]; the process has to end.
 
+pub mod codec;
 mod open;
 #[cfg(test)]
 mod tests;
