@@ -4,3 +4,4 @@ pub mod catalog;
 pub mod disk;
 pub mod frame;
 pub mod guard;
+pub mod log;
