@@ -179,7 +179,8 @@ impl Opened {
     }
 }
 
-const RULES: ProduceRules = ProduceRules {
+/// Rules that let every good batch through.
+pub const RULES: ProduceRules = ProduceRules {
     api_version: 9,
     max_message_bytes: usize::MAX,
     earliest: i64::MIN,

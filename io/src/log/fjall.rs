@@ -96,11 +96,14 @@ impl FjallLog {
                 .manual_journal_persist(true)
                 .max_memtable_size(ROWS_MEMTABLE_BYTES)
         };
+        // A file of values is rewritten once half of it is stale, however old it is; one that is
+        // all stale is removed.
+        let separation = KvSeparationOptions::default().staleness_threshold(0.5).age_cutoff(1.0);
         // Batches are only ever looked for by range, which the filters do not serve.
         let records = rows()
             .max_memtable_size(RECORDS_MEMTABLE_BYTES)
             .filter_policy(FilterPolicy::disabled())
-            .with_kv_separation(Some(KvSeparationOptions::default()));
+            .with_kv_separation(Some(separation));
         let store = Store {
             records: database.keyspace(RECORDS, records)?,
             partitions: database.keyspace("partitions", rows())?,
@@ -113,6 +116,23 @@ impl FjallLog {
         let readers = Readers::start(options.readers).map_err(failed)?;
         let writer = Writer::start(database.clone(), on_fatal).map_err(failed)?;
         Ok((Self { store, readers, writer }, recovered))
+    }
+
+    /// Gives back the space of what was truncated and deleted, as compaction does by and by when
+    /// more is appended. It can take long, and is for a thread that may wait.
+    pub fn compact(&self) -> fjall::Result<()> {
+        self.store.records.rotate_memtable_and_wait()?;
+        // The first one finds out what is stale, the second rewrites files that partly are, and
+        // each removes those that were found to be before it.
+        for _ in 0..3 {
+            self.store.records.major_compact()?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of records on disk, without what is in the database's journal only.
+    pub fn records_bytes(&self) -> u64 {
+        self.store.records.disk_space()
     }
 }
 

@@ -7,6 +7,9 @@
 //! 2. [`appended`](Partition::appended) and [`rejected`](Partition::rejected) are told how it ended.
 //! 3. [`read`](Partition::read) answers from memory, or says what to read from the store.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};

@@ -250,3 +250,45 @@ impl Snapshot {
         Some(Self { end, producers: Producers { known } })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(producer_id: i64) -> Entry {
+        Entry {
+            base: producer_id,
+            delta: 0,
+            max_timestamp: 0,
+            producer_id,
+            producer_epoch: 0,
+            base_sequence: 0,
+            size: 70,
+            leader_epoch: 0,
+        }
+    }
+
+    #[test]
+    fn beyond_the_limit_the_longest_silent_are_forgotten() {
+        let mut producers = Producers::default();
+        for id in 0..MAX_PRODUCERS as i64 {
+            producers.append(&batch(id), 2 * id);
+        }
+        assert_eq!(producers.len(), MAX_PRODUCERS);
+        producers.append(&batch(-7), 0);
+        let tenth = MAX_PRODUCERS as i64 / 10;
+        assert_eq!(producers.len(), MAX_PRODUCERS - tenth as usize);
+        assert_eq!(producers.check(&batch(tenth)), Ok(None), "forgotten");
+        assert!(matches!(producers.check(&batch(tenth + 1)), Ok(Some(_))), "still known");
+    }
+
+    #[test]
+    fn those_that_have_not_written_for_long_expire() {
+        let mut producers = Producers::default();
+        producers.append(&batch(1), 99);
+        producers.append(&batch(2), 100);
+        producers.expire(100);
+        assert_eq!(producers.check(&batch(1)), Ok(None));
+        assert!(matches!(producers.check(&batch(2)), Ok(Some(_))));
+    }
+}
