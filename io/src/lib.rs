@@ -1,3 +1,6 @@
 //! The tokio shell around `quorate-core`.
 
+pub mod catalog;
+pub mod disk;
+pub mod guard;
 pub mod journal;

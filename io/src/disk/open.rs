@@ -1,0 +1,173 @@
+//! Opening a database: its folder, its lock, and how much memory it may keep.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fjall::compaction::filter::Factory;
+use fjall::{Keyspace, KeyspaceCreateOptions, PersistMode};
+
+use super::Durability;
+
+/// Threads that flush and compact, for each database: one flushes while the other compacts.
+const WORKER_THREADS: usize = 2;
+
+/// Gives the compaction filter of the keyspace of that name, if it has one.
+pub type Filters = Arc<dyn Fn(&str) -> Option<Arc<dyn Factory>> + Send + Sync>;
+
+/// How a database is opened.
+pub struct Options {
+    /// When an operation counts as stored.
+    pub durability: Durability,
+    /// Bytes of the block cache.
+    pub cache_bytes: u64,
+    /// Files kept open.
+    pub cached_files: usize,
+    /// Compaction filters by keyspace.
+    pub filters: Option<Filters>,
+}
+
+/// Why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process, or another part of this one, has it open.
+    #[error(
+        "the data in {} is in use by another process; stop it, or choose another data folder",
+        folder.display()
+    )]
+    DataInUse {
+        /// The database's folder.
+        folder: PathBuf,
+    },
+    /// What is stored there was written by a later version.
+    #[error(
+        "the data in {} has format {found}, this version reads up to {known}; \
+         start a newer version on it, or choose another data folder", folder.display()
+    )]
+    NewerFormat {
+        /// The database's folder.
+        folder: PathBuf,
+        /// The format number found.
+        found: u32,
+        /// The newest format number this version reads.
+        known: u32,
+    },
+    /// A row cannot be decoded.
+    #[error("the data in {} is damaged: {what}; restore it from a copy", folder.display())]
+    Damaged {
+        /// The database's folder.
+        folder: PathBuf,
+        /// Which row, and what is wrong with it.
+        what: String,
+    },
+    /// The folder cannot be read or written.
+    #[error("cannot open the data in {}: {source}", folder.display())]
+    Failed {
+        /// The database's folder.
+        folder: PathBuf,
+        /// What the database or the operating system says.
+        source: fjall::Error,
+    },
+}
+
+/// An open database. Its folder is locked until the last clone of it, and of its keyspaces, is
+/// dropped.
+#[derive(Clone)]
+pub struct Database {
+    db: fjall::Database,
+    folder: Arc<PathBuf>,
+    durability: Durability,
+}
+
+impl Database {
+    /// Opens the database in `folder`, which is made if it is not there.
+    pub fn open(folder: &Path, options: Options) -> Result<Self, OpenError> {
+        let failed = |source| failed(folder, source);
+        discard_unfinished(folder).map_err(|e| failed(e.into()))?;
+        let mut builder = fjall::Database::builder(folder)
+            .cache_size(options.cache_bytes)
+            .max_cached_files(Some(options.cached_files))
+            .worker_threads(WORKER_THREADS)
+            .manual_journal_persist(true);
+        if let Some(filters) = options.filters {
+            builder = builder.with_compaction_filter_factories(filters);
+        }
+        let db = builder.open().map_err(failed)?;
+        Ok(Self { db, folder: Arc::new(folder.to_owned()), durability: options.durability })
+    }
+
+    /// Opens a keyspace, which is made with `options` if it is not there.
+    pub fn keyspace(
+        &self,
+        name: &str,
+        options: KeyspaceCreateOptions,
+    ) -> Result<Keyspace, OpenError> {
+        self.db.keyspace(name, || options).map_err(|source| failed(&self.folder, source))
+    }
+
+    /// The folder it is in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// When an operation counts as stored.
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// An empty batch that is as durable as the database, once committed.
+    pub fn batch(&self) -> fjall::OwnedWriteBatch {
+        self.db.batch().durability(Some(match self.durability {
+            Durability::Sync => PersistMode::SyncData,
+            Durability::Os => PersistMode::Buffer,
+        }))
+    }
+
+    /// Commits a batch outside of the writer thread: at start, before there is one.
+    pub fn commit(&self, batch: fjall::OwnedWriteBatch) -> Result<(), OpenError> {
+        batch.commit().map_err(|source| failed(&self.folder, source))
+    }
+
+    /// Makes everything written so far survive a power failure.
+    pub fn sync(&self) -> fjall::Result<()> {
+        self.db.persist(PersistMode::SyncAll)
+    }
+
+    /// A failure to read while opening.
+    pub fn failed(&self, source: fjall::Error) -> OpenError {
+        failed(&self.folder, source)
+    }
+
+    /// A row that cannot be decoded.
+    pub fn damaged(&self, what: impl Into<String>) -> OpenError {
+        OpenError::Damaged { folder: self.folder.to_path_buf(), what: what.into() }
+    }
+}
+
+fn failed(folder: &Path, source: fjall::Error) -> OpenError {
+    match source {
+        fjall::Error::Locked => OpenError::DataInUse { folder: folder.to_owned() },
+        source => OpenError::Failed { folder: folder.to_owned(), source },
+    }
+}
+
+/// Removes what a first start left that was killed before fjall's version marker was complete.
+///
+/// fjall can neither create nor recover such a folder, and nothing in it was ever acknowledged.
+fn discard_unfinished(folder: &Path) -> io::Result<()> {
+    let finished = fs::metadata(folder.join("version")).is_ok_and(|marker| marker.len() > 0);
+    if finished || !folder.join("0.jnl").try_exists()? {
+        return Ok(());
+    }
+    let lock = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(folder.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => fs::remove_dir_all(folder),
+        Err(fs::TryLockError::WouldBlock) => Ok(()),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}

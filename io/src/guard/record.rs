@@ -1,0 +1,171 @@
+//! The records of an uncompressed batch, read one after another without a copy.
+//!
+//! Every length is checked against the bytes that are left before it is believed, and no number is
+//! added that may overflow: the reader goes through any bytes at all in one pass over them.
+
+use thiserror::Error;
+
+use super::batch::{BatchHeader, HEADER_BYTES};
+
+/// One record of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Its offset less the batch's base offset.
+    pub offset_delta: i32,
+    /// Its time, in milliseconds since 1970.
+    pub timestamp: i64,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value; none is a tombstone in a compacted topic.
+    pub value: Option<&'a [u8]>,
+}
+
+/// Why a record cannot be read.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum RecordFault {
+    /// The bytes end inside of it.
+    #[error("the bytes end inside of it")]
+    CutShort,
+    /// A variable-length number with more bytes than its type has.
+    #[error("a variable-length number without end")]
+    Varint,
+    /// A length that may not be.
+    #[error("length {length}, where {left} bytes are left")]
+    Length {
+        /// The length as sent.
+        length: i32,
+        /// What was left.
+        left: usize,
+    },
+    /// Its content is shorter than its length says.
+    #[error("{bytes} bytes after its last header; its length is too large")]
+    LeftOver {
+        /// How many.
+        bytes: usize,
+    },
+    /// More headers than can be in the bytes that are left.
+    #[error("{count} headers, where {left} bytes are left")]
+    Headers {
+        /// The count as sent.
+        count: i32,
+        /// What was left.
+        left: usize,
+    },
+    /// Base time and delta do not fit 64 bits.
+    #[error("time {base} and a delta of {delta} milliseconds overflow")]
+    Time {
+        /// The batch's base time.
+        base: i64,
+        /// The record's time delta.
+        delta: i64,
+    },
+    /// Offsets of produced records count up from 0.
+    #[error("offset delta {delta}; it must be the record's index")]
+    OffsetDelta {
+        /// The delta as sent.
+        delta: i32,
+    },
+}
+
+/// Reads the records of a batch. It ends after the count that the header gives, or at a fault.
+pub struct Records<'a> {
+    rest: &'a [u8],
+    base_timestamp: i64,
+    to_come: i32,
+}
+
+impl<'a> Records<'a> {
+    /// Starts at the first record of `batch`, which must not be compressed.
+    pub fn new(header: &BatchHeader, batch: &'a [u8]) -> Records<'a> {
+        let rest = batch.get(HEADER_BYTES..).unwrap_or_default();
+        Records { rest, base_timestamp: header.base_timestamp, to_come: header.record_count }
+    }
+
+    /// Number of bytes that were not read yet.
+    pub fn left_over(&self) -> usize {
+        self.rest.len()
+    }
+
+    fn read(&mut self) -> Result<Record<'a>, RecordFault> {
+        let left = self.rest.len();
+        let mut body = sized(&mut self.rest)?.ok_or(RecordFault::Length { length: -1, left })?;
+        take(&mut body, 1)?; // attributes, of which none are defined
+        let delta = varlong(&mut body)?;
+        let base = self.base_timestamp;
+        let timestamp = base.checked_add(delta).ok_or(RecordFault::Time { base, delta })?;
+        let offset_delta = varint(&mut body)?;
+        let key = sized(&mut body)?;
+        let value = sized(&mut body)?;
+        skip_headers(&mut body)?;
+        match body.len() {
+            0 => Ok(Record { offset_delta, timestamp, key, value }),
+            bytes => Err(RecordFault::LeftOver { bytes }),
+        }
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Record<'a>, RecordFault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.to_come <= 0 {
+            return None;
+        }
+        let record = self.read();
+        self.to_come = if record.is_ok() { self.to_come - 1 } else { 0 };
+        Some(record)
+    }
+}
+
+fn skip_headers(body: &mut &[u8]) -> Result<(), RecordFault> {
+    let count = varint(body)?;
+    let left = body.len();
+    if count < 0 || count as usize > left {
+        return Err(RecordFault::Headers { count, left });
+    }
+    for _ in 0..count {
+        let left = body.len();
+        sized(body)?.ok_or(RecordFault::Length { length: -1, left })?;
+        sized(body)?;
+    }
+    Ok(())
+}
+
+fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Result<&'a [u8], RecordFault> {
+    bytes.split_off(..count).ok_or(RecordFault::CutShort)
+}
+
+/// Bytes with their length in front; -1 is none.
+fn sized<'a>(bytes: &mut &'a [u8]) -> Result<Option<&'a [u8]>, RecordFault> {
+    let length = varint(bytes)?;
+    let left = bytes.len();
+    match usize::try_from(length) {
+        Ok(count) if count <= left => take(bytes, count).map(Some),
+        Err(_) if length == -1 => Ok(None),
+        _ => Err(RecordFault::Length { length, left }),
+    }
+}
+
+fn varint(bytes: &mut &[u8]) -> Result<i32, RecordFault> {
+    let value = unsigned(bytes, 5)? as u32;
+    Ok((value >> 1) as i32 ^ -((value & 1) as i32))
+}
+
+fn varlong(bytes: &mut &[u8]) -> Result<i64, RecordFault> {
+    let value = unsigned(bytes, 10)?;
+    Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+}
+
+/// A number of seven bits a byte, lowest first. Bits beyond its type are dropped, as Kafka does.
+fn unsigned(bytes: &mut &[u8], most: u32) -> Result<u64, RecordFault> {
+    let mut value = 0;
+    for n in 0..most {
+        let (&byte, rest) = bytes.split_first().ok_or(RecordFault::CutShort)?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << (n * 7);
+        if byte < 0x80 {
+            return Ok(value);
+        }
+    }
+    Err(RecordFault::Varint)
+}
