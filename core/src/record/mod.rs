@@ -2,6 +2,10 @@
 //!
 //! The rows are those of Kafka's `__consumer_offsets` (spec classic 11.2), and so are their bytes.
 
+pub mod decode;
+pub mod encode;
+mod reader;
+
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -107,3 +111,14 @@ pub struct OffsetAndMetadata {
     /// The topic's id when it was committed; nil where it was not known.
     pub topic_id: Uuid,
 }
+
+/// Types of records: the number that a key starts with.
+mod kind {
+    /// An offset, as brokers before 0.8.2 wrote it; read only.
+    pub(super) const LEGACY_OFFSET: i16 = 0;
+    pub(super) const OFFSET: i16 = 1;
+    pub(super) const GROUP: i16 = 2;
+}
+
+/// The number of the tagged field that holds an offset's topic id.
+const TOPIC_ID_TAG: u32 = 0;
