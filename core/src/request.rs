@@ -1,4 +1,5 @@
-//! What clients ask, with Kafka's field names. Versions of the wire are capabilities here.
+//! What clients ask, with Kafka's field names. Versions of the wire are capabilities here; the
+//! default of a capability is that of an old client.
 
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ pub struct Origin {
 }
 
 /// FindCoordinator, all versions.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct FindCoordinator {
     /// 0 a group, 1 a transaction, 2 a share group's partition.
     pub key_type: i8,
@@ -54,7 +55,7 @@ pub struct FindCoordinator {
 }
 
 /// JoinGroup.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct JoinGroup {
     /// The group.
     pub group_id: GroupId,
@@ -79,7 +80,7 @@ pub struct JoinGroup {
 }
 
 /// A protocol (assignor) with the member's metadata for it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Protocol {
     /// Its name.
     pub name: Text,
@@ -88,7 +89,7 @@ pub struct Protocol {
 }
 
 /// SyncGroup.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct SyncGroup {
     /// The group.
     pub group_id: GroupId,
@@ -109,7 +110,7 @@ pub struct SyncGroup {
 }
 
 /// What the leader assigns to a member.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Assignment {
     /// The member.
     pub member_id: MemberId,
@@ -118,7 +119,7 @@ pub struct Assignment {
 }
 
 /// Heartbeat.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Heartbeat {
     /// The group.
     pub group_id: GroupId,
@@ -131,7 +132,7 @@ pub struct Heartbeat {
 }
 
 /// LeaveGroup; versions 0 to 2 name one member.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct LeaveGroup {
     /// The group.
     pub group_id: GroupId,
@@ -140,7 +141,7 @@ pub struct LeaveGroup {
 }
 
 /// A member that leaves, or is removed by an administrator.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Leaver {
     /// Empty where the instance id alone names the member.
     pub member_id: MemberId,
@@ -151,7 +152,7 @@ pub struct Leaver {
 }
 
 /// OffsetCommit.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct OffsetCommit {
     /// The group.
     pub group_id: GroupId,
@@ -172,7 +173,7 @@ pub struct OffsetCommit {
 }
 
 /// Offsets of one topic.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct CommitTopic {
     /// The topic.
     pub name: TopicName,
@@ -183,7 +184,7 @@ pub struct CommitTopic {
 }
 
 /// The offset of one partition.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct CommitPartition {
     /// The partition.
     pub partition: i32,
@@ -196,7 +197,7 @@ pub struct CommitPartition {
 }
 
 /// OffsetFetch; versions 1 to 7 name one group.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct OffsetFetch {
     /// The groups, answered in this order.
     pub groups: Vec<FetchGroup>,
@@ -207,7 +208,7 @@ pub struct OffsetFetch {
 }
 
 /// What is asked of one group.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct FetchGroup {
     /// The group.
     pub group_id: GroupId,
@@ -220,7 +221,7 @@ pub struct FetchGroup {
 }
 
 /// Partitions of a topic.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct TopicPartitions {
     /// The topic.
     pub name: TopicName,
@@ -229,7 +230,7 @@ pub struct TopicPartitions {
 }
 
 /// OffsetDelete.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct OffsetDelete {
     /// The group.
     pub group_id: GroupId,
@@ -247,7 +248,7 @@ pub struct ListGroups {
 }
 
 /// DescribeGroups.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct DescribeGroups {
     /// The groups.
     pub groups: Vec<GroupId>,
@@ -256,7 +257,7 @@ pub struct DescribeGroups {
 }
 
 /// DeleteGroups.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct DeleteGroups {
     /// The groups.
     pub groups: Vec<GroupId>,

@@ -13,7 +13,8 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 pub use gather::GatherId;
-use gather::{Gather, Gathers};
+use gather::{Gather, Gathers, Order};
+pub(crate) use refuse::no_offsets;
 pub use refuse::refuse;
 
 use crate::config::Config;
@@ -280,7 +281,7 @@ impl Router {
         items: Vec<T>,
         group: impl Fn(&T) -> &GroupId,
         make: impl Fn(Vec<T>) -> R,
-    ) -> (Vec<(ShardId, R)>, Vec<(usize, usize)>) {
+    ) -> (Vec<(ShardId, R)>, Order) {
         let mut parts: Vec<(ShardId, Vec<T>)> = Vec::new();
         let mut known: BTreeMap<ShardId, usize> = BTreeMap::new();
         let mut order = Vec::with_capacity(items.len());

@@ -5,8 +5,10 @@
 pub mod decode;
 pub mod encode;
 mod reader;
+mod size;
 
 use bytes::Bytes;
+pub use size::batch_size;
 use uuid::Uuid;
 
 use crate::id::{Generation, GroupId, InstanceId, MemberId, Millis, Text, TopicName};

@@ -32,7 +32,7 @@ pub(super) struct Gather {
 }
 
 /// For each item of the request: the part that has it, and its place in that part.
-type Order = Vec<(usize, usize)>;
+pub(super) type Order = Vec<(usize, usize)>;
 
 #[derive(Debug, Clone)]
 enum Kind {

@@ -1,0 +1,34 @@
+//! Sessions that end (spec classic 10.2).
+
+use super::State;
+use crate::env::Cx;
+use crate::group::Group;
+use crate::id::MemberId;
+use crate::note::Cause;
+
+impl Group {
+    /// A session timer fired, for a member or for an id that was handed out.
+    pub(crate) fn session_fired(&mut self, cx: &mut Cx<'_>, id: &MemberId) {
+        let live = &mut self.live;
+        if let Some(timer) = live.pending_join.remove(id) {
+            cx.env.timers.discard(&timer);
+            if live.state == State::PreparingRebalance && live.all_joined() {
+                self.complete_join(cx);
+            }
+            return;
+        }
+        let Some(member) = live.members.get(id) else { return };
+        if !member.is_new && (member.join.is_some() || member.sync.is_some()) {
+            // It waits for us, and its session starts anew with our answer.
+            return;
+        }
+        live.evict(cx, id);
+        match live.state {
+            State::Stable | State::CompletingRebalance => {
+                self.start_rebalance(cx, Cause::SessionExpired { member: id.clone() });
+            }
+            State::PreparingRebalance if live.all_joined() => self.complete_join(cx),
+            State::PreparingRebalance | State::Empty => {}
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What topics a group of consumers reads (spec classic 5.8).
+//!
+//! Members' metadata is opaque and may be hostile: it is read here with bounds, never decoded.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use super::ClassicGroup;
+use crate::id::{Text, TopicName};
+
+/// The topics of a ConsumerProtocolSubscription in its layout of version 0: int16 version, then
+/// an array of strings. What comes after is not looked at. `None` where the bytes end early, a
+/// length is negative, or a name is not UTF-8.
+pub(crate) fn topics(metadata: &Bytes) -> Option<Vec<TopicName>> {
+    let mut rest = Reader(metadata.clone());
+    let version = rest.i16()?;
+    if version < 0 {
+        return None;
+    }
+    let count = rest.i32()?;
+    let count = usize::try_from(count).ok()?;
+    if count > rest.0.len() / 2 {
+        return None;
+    }
+    (0..count).map(|_| rest.text().map(TopicName)).collect()
+}
+
+struct Reader(Bytes);
+
+impl Reader {
+    fn take(&mut self, count: usize) -> Option<Bytes> {
+        (self.0.len() >= count).then(|| self.0.split_to(count))
+    }
+
+    fn i16(&mut self) -> Option<i16> {
+        self.take(2).map(|bytes| i16::from_be_bytes([bytes[0], bytes[1]]))
+    }
+
+    fn i32(&mut self) -> Option<i32> {
+        self.take(4).map(|bytes| i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+    }
+
+    fn text(&mut self) -> Option<Text> {
+        let length = usize::try_from(self.i16()?).ok()?;
+        Text::from_utf8(self.take(length)?).ok()
+    }
+}
+
+impl ClassicGroup {
+    /// Whether the members are consumers.
+    pub(crate) fn is_of_consumers(&self) -> bool {
+        self.protocol_type.as_ref().is_some_and(|kind| *kind == "consumer")
+    }
+
+    /// Computes the subscribed topics anew, for a new generation or after a load.
+    pub(super) fn recompute_subscribed(&mut self) {
+        self.subscribed = self.subscriptions();
+    }
+
+    fn subscriptions(&self) -> Option<BTreeSet<TopicName>> {
+        if !self.is_of_consumers() {
+            return None;
+        }
+        let mut all = BTreeSet::new();
+        for member in self.members.iter() {
+            let metadata = member.metadata(self.protocol.as_ref()?)?;
+            all.extend(topics(&metadata)?);
+        }
+        Some(all)
+    }
+
+    /// Whether the group counts as subscribed to a topic (spec classic 14).
+    pub(crate) fn is_subscribed(&self, topic: &TopicName) -> bool {
+        match &self.subscribed {
+            Some(topics) => topics.contains(topic),
+            None => self.is_of_consumers(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_of_huge_arrays_are_refused_without_allocating() {
+        for bytes in [&b""[..], b"\0\0\x7f\xff\xff\xff", b"\0\0\0\0\0\x02\0\x01a", b"meta"] {
+            assert_eq!(topics(&Bytes::copy_from_slice(bytes)), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn topics_are_read_and_what_follows_is_not_looked_at() {
+        let bytes = Bytes::from_static(b"\0\x03\0\0\0\x02\0\x01a\0\x02bc\xff\xff\xff\xffjunk");
+        assert_eq!(topics(&bytes), Some(vec![TopicName::from("a"), TopicName::from("bc")]));
+    }
+}

@@ -1,0 +1,9 @@
+//! The rules of the coordinator by name: whole answers, by number.
+
+mod join;
+mod offsets;
+mod random_walk;
+mod shard_life;
+mod static_members;
+mod support;
+mod sync_and_sessions;
