@@ -127,6 +127,12 @@ impl Database {
         self.durability
     }
 
+    /// A view of all keyspaces at this moment, which holds whole batches only. Old rows are kept for
+    /// as long as it lives.
+    pub fn snapshot(&self) -> fjall::Snapshot {
+        self.db.snapshot()
+    }
+
     /// An empty batch that is as durable as the database, once committed.
     pub fn batch(&self) -> fjall::OwnedWriteBatch {
         self.db.batch().durability(Some(match self.durability {
