@@ -11,8 +11,7 @@ use quorate_core::{
 };
 
 use super::{Fault, Out, Turn};
-use crate::journal::memory::MemoryJournal;
-use crate::journal::{Append, Completion, Journal, JournalStore, Outcome as Stored};
+use crate::journal::{Append, Completion, Journal, JournalStore, MemoryJournal, Outcome as Stored};
 use crate::open::Outcome;
 
 fn at(millis: u64) -> Now {
