@@ -4,6 +4,7 @@
 //! after) and how it stops. Nothing here names a thread, a socket or a signal: the loops of the
 //! threads are given to `spawn`, and are threads in production and tasks in a simulation.
 
+use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use crate::core_thread::{Core, Entropy, Shared, Thread, run};
 use crate::disk::Wake;
 use crate::journal::JournalStore;
 use crate::listener::accept;
+use crate::log::{LogStore, Recovered};
 use crate::message::Message;
 use crate::net::Listener;
 use crate::telemetry;
@@ -63,11 +65,17 @@ pub struct Stores {
     pub catalog: Box<dyn Catalog>,
     /// What the catalog held when it was opened.
     pub boot: Boot,
+    /// Of records.
+    pub log: Arc<dyn LogStore>,
+    /// The partitions that were found in it.
+    pub partitions: Vec<Recovered>,
     /// What wakes the catalog's thread.
     pub alarm: Alarm,
     /// Makes everything that was acknowledged survive a power failure. Called once, when the broker
     /// has stopped, before the clean stop is written; it may block.
     pub sync: Sync,
+    /// What has to live until all threads have ended: the writers.
+    pub keep: Box<dyn Any + Send>,
 }
 
 /// See [`Stores::sync`].
@@ -79,6 +87,7 @@ pub struct Broker {
     listening: Option<oneshot::Receiver<io::Result<SocketAddr>>>,
     ended: mpsc::UnboundedReceiver<()>,
     sync: Sync,
+    keep: Box<dyn Any + Send>,
 }
 
 impl Broker {
@@ -94,7 +103,7 @@ impl Broker {
         entropy: Entropy,
     ) -> Broker {
         assert!(cores > 0, "a broker has at least one thread");
-        let Stores { journal, catalog, boot, alarm, sync } = stores;
+        let Stores { journal, catalog, boot, log, partitions, alarm, sync, keep } = stores;
         let Boot { identity, topics, leader_epoch, .. } = boot;
         let (boxes, inboxes): (Vec<_>, Vec<_>) =
             (0..cores).map(|_| mpsc::unbounded_channel()).unzip();
@@ -128,7 +137,7 @@ impl Broker {
             let end = ends.clone();
             spawn(index, Box::new(move || Box::pin(core_loop::<L>(core, listener, end))));
         }
-        Broker { shared, listening: Some(listening), ended, sync }
+        Broker { shared, listening: Some(listening), ended, sync, keep }
     }
 
     /// Waits until the broker listens: the address, or why it cannot.
@@ -164,6 +173,7 @@ impl Broker {
             let _ = core.send(Message::Quit);
         }
         while self.ended.recv().await.is_some() {}
+        drop(self.keep);
         stopped
     }
 

@@ -2,17 +2,19 @@
 //! it is told to.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use clap::Parser;
 use mimalloc::MiMalloc;
-use quorate_io::broker::{Broker, Loop};
-use quorate_io::cli::{Cli, Data, EXIT_USAGE, Endpoint, Serve};
+use quorate_io::broker::{Broker, Loop, Stores};
+use quorate_io::cli::{Cli, Data, Durability, EXIT_USAGE, Endpoint, Serve};
 use quorate_io::clock::Clock;
 use quorate_io::core_thread::Entropy;
-use quorate_io::stores::Memory;
+use quorate_io::disk::{Fatal, OnFatal, OpenError};
+use quorate_io::stores::{Memory, open_folder};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
@@ -61,7 +63,7 @@ fn run(serve: Serve) -> Result<(), Failure> {
     });
     let stores = match data {
         Data::Ephemeral => Memory::default().open(&entropy),
-        Data::Folder(_) => Memory::default().open(&entropy),
+        Data::Folder(folder) => open(&folder, settings.durability, &entropy)?,
     };
     let listener = bind(&settings.listen)?;
     let runtime = runtime();
@@ -86,6 +88,18 @@ fn run(serve: Serve) -> Result<(), Failure> {
             let _ = thread.join();
         }
         stopped.map_err(|error| Failure(EXIT_STORE, format!("the stop was not clean: {error}")))
+    })
+}
+
+fn open(folder: &Path, durability: Durability, entropy: &Entropy) -> Result<Stores, Failure> {
+    let on_fatal: OnFatal = Arc::new(|fatal: Fatal| {
+        eprintln!("error: {fatal}");
+        std::process::exit(i32::from(EXIT_STORE));
+    });
+    let opened = open_folder(folder, durability, entropy, &on_fatal);
+    opened.map_err(|error| match error {
+        OpenError::DataInUse { .. } => Failure(EXIT_IN_USE, error.to_string()),
+        error => Failure(EXIT_STORE, error.to_string()),
     })
 }
 

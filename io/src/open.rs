@@ -193,7 +193,7 @@ mod tests {
     use std::sync::Arc;
     use std::task::Wake;
 
-    use quorate_core::{Config, ErrorCode, Request, Routed, Topics};
+    use quorate_core::{Config, ErrorCode, Request, Routed};
 
     use super::*;
 
@@ -204,7 +204,7 @@ mod tests {
     }
 
     fn router() -> Router {
-        Router::new(Config::default(), vec![None; 2], Topics::default().into())
+        Router::new(Config::default(), vec![None; 2], Arc::default())
     }
 
     fn poll(open: &mut Open, token: Token) -> Poll<Outcome> {

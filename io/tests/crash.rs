@@ -209,8 +209,7 @@ fn new_topic(number: u64) -> Topic {
 }
 
 fn open_catalog(folder: &Path, wake: Wake) -> (FjallCatalog, Boot, Writer) {
-    let durability = Durability::Sync;
-    let options = Options { durability, cache_bytes: 1 << 20, cached_files: 16, filters: None };
+    let options = Options::coordinator(Durability::Sync);
     let database = Database::open(&folder.join("catalog"), options).expect("opens");
     let fatal = Arc::new(|fatal: Fatal| panic!("{fatal}"));
     let writer = Writer::start(database.clone(), fatal).expect("starts");

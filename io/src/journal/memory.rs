@@ -5,13 +5,16 @@
 //! that is what a reopened one is.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
-use quorate_core::{Epoch, Offset, Record, RecordKey, RecordValue, RejectCause, ShardId};
+use quorate_core::{Epoch, Offset, Record, ShardId};
 
-use super::{Append, Completion, Journal, JournalStore, Outcome, REPLAY_CHUNK, Wake};
+use super::packing::{Item, Packed, Row};
+use super::{Append, Completion, Journal, JournalStore, Outcome, REPLAY_CHUNK};
+use crate::disk::{Wake, locked};
 
 /// A journal that is gone with the process. Clones share what is stored.
 #[derive(Clone, Default)]
@@ -38,54 +41,45 @@ impl JournalStore for MemoryJournal {
     }
 }
 
-/// What is kept of a shard.
+/// What is kept of a shard: its rows as bytes, so that they are no other than those on disk.
 #[derive(Default)]
 struct Stored {
     epoch: Epoch,
     next: Offset,
-    /// In no order of meaning, but one that depends only on what was appended.
-    rows: IndexMap<RecordKey, (Offset, RecordValue), RandomState>,
+    /// By key. The order has no meaning, and depends only on what was appended.
+    rows: IndexMap<Bytes, Row, RandomState>,
 }
 
 impl Stored {
-    fn append(&mut self, append: Append) -> Option<(Epoch, Outcome)> {
-        let epoch = append.batches.first()?.epoch;
-        if epoch != self.epoch || epoch == Epoch::default() {
-            return Some((epoch, Outcome::Fenced { by: self.epoch }));
+    fn append(&mut self, packed: Packed) -> Outcome {
+        if let Some(outcome) = packed.refused(self.epoch, self.next) {
+            return outcome;
         }
-        let mut stored = None;
-        for batch in append.batches {
-            if batch.base != self.next {
-                let from = batch.id;
-                return Some((
-                    epoch,
-                    Outcome::Rejected { stored, from, cause: RejectCause::Earlier },
-                ));
-            }
-            stored = Some(batch.id);
-            batch.records.into_iter().for_each(|record| self.put(record));
+        let outcome = packed.outcome();
+        self.next = packed.end();
+        let item = Item::new(packed.base, packed.finish(0)).expect("a header that was just made");
+        for row in item.rows() {
+            self.put(row.expect("a row that was just made"));
         }
-        Some((epoch, Outcome::Appended { through: stored? }))
+        outcome
     }
 
-    fn put(&mut self, record: Record) {
-        match record.value {
-            Some(value) => {
-                self.rows.insert(record.key, (self.next, value));
-            }
-            None => {
-                self.rows.swap_remove(&record.key);
-            }
+    fn put(&mut self, row: Row) {
+        if row.value.is_none() {
+            self.rows.swap_remove(&row.key);
+            return;
         }
-        self.next = Offset(self.next.0 + 1);
+        let row = row.detached();
+        self.rows.insert(row.key.clone(), row);
     }
 
     fn chunk(&self, from: usize) -> Vec<(Offset, Record)> {
-        let rows = self.rows.iter().skip(from).take(REPLAY_CHUNK);
-        rows.map(|(key, (at, value))| {
-            (*at, Record { key: key.clone(), value: Some(value.clone()) })
-        })
-        .collect()
+        let rows = self.rows.values().skip(from).take(REPLAY_CHUNK);
+        let known = rows.filter_map(|row| {
+            let record = row.record().expect("bytes that this process has made");
+            Some((row.at, record?))
+        });
+        known.collect()
     }
 }
 
@@ -141,20 +135,14 @@ impl Journal for Handle {
     }
 
     fn append(&mut self, appends: Vec<Append>) {
-        for append in appends {
-            let shard = append.shard;
-            let done = locked(&self.store.shards).entry(shard).or_default().append(append);
-            if let Some((epoch, outcome)) = done {
-                self.complete(Completion::Append { shard, epoch, outcome });
-            }
+        for packed in appends.iter().filter_map(Packed::new) {
+            let (shard, epoch) = (packed.shard, packed.epoch);
+            let outcome = locked(&self.store.shards).entry(shard).or_default().append(packed);
+            self.complete(Completion::Append { shard, epoch, outcome });
         }
     }
 
     fn poll(&mut self, out: &mut Vec<Completion>) {
         out.append(&mut self.completed);
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

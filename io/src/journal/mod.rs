@@ -31,16 +31,26 @@
 //!    not be appended to before its replay has ended. Appends to other shards go on meanwhile.
 //! 8. Whatever the store does to keep itself small changes no replay.
 
-use quorate_core::{Batch, BatchId, Epoch, Offset, Record, RejectCause, ShardId};
-use std::sync::Arc;
+pub mod contract;
+mod fjall;
+mod memory;
+mod packing;
+#[cfg(test)]
+mod tests;
 
-pub mod memory;
+use quorate_core::{Batch, BatchId, Epoch, Offset, Record, RejectCause, ShardId};
+
+use crate::disk::Wake;
+
+pub use fjall::{FjallJournal, Folding};
+pub use memory::MemoryJournal;
 
 /// Rows in a chunk of a replay, at most, so that a thread that loads still answers in between.
 pub const REPLAY_CHUNK: usize = 1_000;
 
-/// Wakes the turn that polls a handle. Cheap, callable from any thread, and callable too often.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
+/// Bytes of a batch, at most: one that is larger, or holds a text that a record cannot, is refused
+/// as [`RejectCause::TooLarge`]. Far above what a shard makes, it bounds what one write may cost.
+pub const MAX_BATCH_BYTES: usize = 16 << 20;
 
 /// A journal, as all threads share it.
 pub trait JournalStore: Send + Sync {

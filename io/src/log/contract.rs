@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::partition::Appended;
 use super::{
-    Batch, Completion, EpochStart, Find, Found, Log, LogStore, Operation, Outcome, Partition,
+    Batch, Completion, EpochStart, Found, Log, LogStore, Operation, Outcome, Partition,
     PartitionKey, Read, Recovered, Rejection, TailBudget, Wanted,
 };
 use crate::guard::batch::{ProduceRules, check};
@@ -171,8 +171,8 @@ impl Opened {
     }
 
     fn find(&mut self, partition: PartitionKey, what: Wanted) -> Option<Found> {
-        let (start, end) = (self.home(partition).start(), self.home(partition).high_watermark());
-        match self.run(Operation::Find(Find { partition, start, end, what })) {
+        let find = self.home(partition).find(what);
+        match self.run(find) {
             Outcome::Found(found) => found,
             other => panic!("{other:?}"),
         }

@@ -4,7 +4,7 @@
 //! [`Log`](super::Log):
 //! 1. [`append`](Partition::append) gives a batch its offsets; the caller submits it, and answers
 //!    once [`high_watermark`](Partition::high_watermark) is past the batch's last offset.
-//! 2. [`appended`](Partition::appended) and [`rejected`](Partition::rejected) are told how it ended.
+//! 2. [`appended`](Partition::appended) or [`rejected`](Partition::rejected) is told how it ended.
 //! 3. [`read`](Partition::read) answers from memory, or says what to read from the store.
 
 #[cfg(test)]
@@ -18,7 +18,9 @@ use thiserror::Error;
 use super::entry::Entry;
 use super::producers::{Producer, SequenceError, Written};
 use super::tail::{Tail, TailBudget};
-use super::{Batch, Epochs, Operation, PartitionKey, Producers, Read, Recovered, Snapshot};
+use super::{
+    Batch, Epochs, Find, Operation, PartitionKey, Producers, Read, Recovered, Snapshot, Wanted,
+};
 use crate::guard::batch::Checked;
 
 /// Bytes of log after which the producers' state is stored again.
@@ -228,6 +230,13 @@ impl Partition {
             return Ok(ReadFrom::Memory(batches));
         }
         Ok(ReadFrom::Store(Read { partition: self.key, offset, end, max_bytes, min_one }))
+    }
+
+    /// The search that is to be submitted for a record by time, or for where retention cuts; the
+    /// latter's answer goes to [`truncate_before`](Self::truncate_before).
+    pub fn find(&self, what: Wanted) -> Operation {
+        let (start, end) = (self.start, self.high_watermark);
+        Operation::Find(Find { partition: self.key, start, end, what })
     }
 
     /// Moves the start to `offset`, or to the high watermark if that is -1 (DeleteRecords), and
