@@ -15,13 +15,16 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use kafka_protocol::messages::ApiKey;
 use quorate_core::Text;
 use tokio::io::{AsyncReadExt, ReadBuf};
 
+use crate::budget::{Charge, SMALL};
 use crate::connections::{End, Handle, Key};
 use crate::core_thread::{SCRATCH, Thread};
 use crate::dispatch::{Verdict, dispatch};
@@ -63,6 +66,9 @@ struct Connection<I> {
     frame: Option<Bytes>,
     /// Answers that are not written yet.
     out: BytesMut,
+    /// Bytes of the request that executes.
+    executing: usize,
+    charge: Charge,
     moved: bool,
 }
 
@@ -104,8 +110,11 @@ fn start<I: Io>(thread: &Rc<Thread>, io: I, luggage: Luggage) {
     let Luggage { ends, input, frame, moved } = luggage;
     let thread = Rc::clone(thread);
     let out = BytesMut::new();
+    let charge = Charge::new(Arc::clone(&thread.shared().budget));
     let registered = Registered { thread: Rc::clone(&thread), key };
-    let connection = Connection { io, thread, handle, ends, input, frame, out, moved };
+    let executing = 0;
+    let connection =
+        Connection { io, thread, handle, ends, input, frame, out, executing, charge, moved };
     tokio::task::spawn_local(connection.serve(registered));
 }
 
@@ -142,9 +151,18 @@ impl<I: Io> Connection<I> {
 
     async fn run(&mut self) -> Then {
         while let Some(frame) = self.next_frame().await {
-            match self.execute(frame).await {
-                Verdict::Answer(answer) if self.out.is_empty() => self.out = answer,
-                Verdict::Answer(answer) => self.out.extend_from_slice(&answer),
+            self.executing = frame.len();
+            let verdict = self.execute(frame).await;
+            self.executing = 0;
+            match verdict {
+                Verdict::Answer(answer) => {
+                    if self.out.is_empty() {
+                        self.out = answer;
+                    } else {
+                        self.out.extend_from_slice(&answer);
+                    }
+                    self.count();
+                }
                 Verdict::Silent => {}
                 Verdict::Mute => {
                     self.muted().await;
@@ -201,6 +219,9 @@ impl<I: Io> Connection<I> {
     /// Runs a request, writes what is due and reads ahead meanwhile.
     async fn execute(&mut self, frame: Bytes) -> Verdict {
         let (thread, ends) = (Rc::clone(&self.thread), self.ends.clone());
+        if is_fetch(&frame) && !self.has_room().await {
+            return Verdict::Close;
+        }
         let mut request = pin!(dispatch(&thread, &ends, frame, self.moved));
         poll_fn(|cx| {
             let polled = catch_unwind(AssertUnwindSafe(|| request.as_mut().poll(cx)));
@@ -217,6 +238,21 @@ impl<I: Io> Connection<I> {
             if self.poll_parked(cx) { Poll::Ready(Verdict::Close) } else { Poll::Pending }
         })
         .await
+    }
+
+    /// Waits until the budget has room for an answer that may be long. False if this is the
+    /// connection's end.
+    async fn has_room(&mut self) -> bool {
+        poll_fn(|cx| match self.charge.poll_room(cx) {
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending if self.poll_parked(cx) => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    fn count(&mut self) {
+        self.charge.set(self.input.len() + self.executing + self.out.len());
     }
 
     /// While a request is parked: writes what is due, reads ahead, and says whether this is the
@@ -270,6 +306,7 @@ impl<I: Io> Connection<I> {
         }
         // An idle connection keeps no buffer.
         self.out = BytesMut::new();
+        self.count();
         Poll::Ready(Ok(()))
     }
 
@@ -277,6 +314,9 @@ impl<I: Io> Connection<I> {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let most = self.thread.settings().socket_request_max_bytes;
         let missing = self.input.missing(most).unwrap_or(0);
+        if self.input.len() > SMALL && missing > 0 {
+            ready!(self.charge.poll_room(cx));
+        }
         let read = if missing > AHEAD && self.input.len() >= AHEAD {
             let spare = self.input.spare(missing);
             let mut read = pin!(self.io.read_buf(spare));
@@ -288,7 +328,13 @@ impl<I: Io> Connection<I> {
             self.input.push(buffer.filled());
             buffer.filled().len()
         };
+        self.count();
         self.handle.heard(self.thread.clock().mono());
         Poll::Ready(Ok(read))
     }
+}
+
+/// Whether a frame asks for records, so that its answer may be long.
+fn is_fetch(frame: &Bytes) -> bool {
+    frame.first_chunk().is_some_and(|key| i16::from_be_bytes(*key) == ApiKey::Fetch as i16)
 }
