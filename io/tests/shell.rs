@@ -158,6 +158,18 @@ fn sync(group: &str, generation: i32, member: &str) -> SyncGroupRequest {
         .with_assignments(vec![assignment])
 }
 
+/// Waits until the one group that there is has that state.
+fn wait_for(broker: &Running, state: &str) {
+    let mut watcher = broker.connect();
+    loop {
+        watcher.send(&framed(ApiKey::ListGroups, 4, 3, &ListGroupsRequest::default()));
+        let (_, listed) = watcher.receive::<ListGroupsResponse>(4);
+        if listed.groups[0].group_state.as_str() == state {
+            return;
+        }
+    }
+}
+
 fn find(group: &str) -> FindCoordinatorRequest {
     FindCoordinatorRequest::default()
         .with_coordinator_keys(vec![StrBytes::from_string(group.to_owned())])
@@ -267,6 +279,7 @@ fn a_member_joins_gets_its_assignment_and_is_parked_when_it_joins_again() {
         // Another member makes it rebalance; a third connection of the first joins in its place.
         let mut other = broker.connect();
         other.send(&framed(ApiKey::JoinGroup, 3, 1, &join("orders", "")));
+        wait_for(&broker, "PreparingRebalance");
         let mut again = broker.connect();
         again.send(&framed(ApiKey::JoinGroup, 3, 9, &join("orders", &member)));
         let (id, second) = again.receive::<JoinGroupResponse>(3);
@@ -286,14 +299,7 @@ fn a_stop_answers_who_is_parked() {
     // The leader never joins again, so the second member is parked for as long.
     let mut follower = broker.connect();
     follower.send(&framed(ApiKey::JoinGroup, 3, 8, &join("orders", "")));
-    let mut watcher = broker.connect();
-    loop {
-        watcher.send(&framed(ApiKey::ListGroups, 4, 3, &ListGroupsRequest::default()));
-        let (_, listed) = watcher.receive::<ListGroupsResponse>(4);
-        if listed.groups[0].group_state.as_str() == "PreparingRebalance" {
-            break;
-        }
-    }
+    wait_for(&broker, "PreparingRebalance");
     assert_eq!(broker.stop(), Ok(()));
     let (id, answer) = follower.receive::<JoinGroupResponse>(3);
     assert_eq!((id, answer.error_code), (8, 16));
