@@ -68,6 +68,9 @@ struct Connection<I> {
     out: BytesMut,
     /// Bytes of the request that executes.
     executing: usize,
+    /// Nothing more will come: what came is still executed, for a producer that wants no answers
+    /// sends and goes.
+    ended: bool,
     charge: Charge,
     moved: bool,
 }
@@ -112,9 +115,19 @@ fn start<I: Io>(thread: &Rc<Thread>, io: I, luggage: Luggage) {
     let out = BytesMut::new();
     let charge = Charge::new(Arc::clone(&thread.shared().budget));
     let registered = Registered { thread: Rc::clone(&thread), key };
-    let executing = 0;
-    let connection =
-        Connection { io, thread, handle, ends, input, frame, out, executing, charge, moved };
+    let connection = Connection {
+        io,
+        thread,
+        handle,
+        ends,
+        input,
+        frame,
+        out,
+        executing: 0,
+        ended: false,
+        charge,
+        moved,
+    };
     tokio::task::spawn_local(connection.serve(registered));
 }
 
@@ -203,7 +216,7 @@ impl<I: Io> Connection<I> {
                     return None;
                 }
             }
-            if !self.flushed().await {
+            if !self.flushed().await || self.ended {
                 return None;
             }
             let came = poll_fn(|cx| match self.handle.poll_end(cx) {
@@ -219,7 +232,8 @@ impl<I: Io> Connection<I> {
     /// Runs a request, writes what is due and reads ahead meanwhile.
     async fn execute(&mut self, frame: Bytes) -> Verdict {
         let (thread, ends) = (Rc::clone(&self.thread), self.ends.clone());
-        if is_fetch(&frame) && !self.has_room().await {
+        let waits = key(&frame).is_some_and(may_wait);
+        if key(&frame) == Some(ApiKey::Fetch) && !self.has_room().await {
             return Verdict::Close;
         }
         let mut request = pin!(dispatch(&thread, &ends, frame, self.moved));
@@ -235,7 +249,8 @@ impl<I: Io> Connection<I> {
                     return Poll::Ready(Verdict::Close);
                 }
             }
-            if self.poll_parked(cx) { Poll::Ready(Verdict::Close) } else { Poll::Pending }
+            let end = self.poll_parked(cx) || (self.ended && waits);
+            if end { Poll::Ready(Verdict::Close) } else { Poll::Pending }
         })
         .await
     }
@@ -245,7 +260,7 @@ impl<I: Io> Connection<I> {
     async fn has_room(&mut self) -> bool {
         poll_fn(|cx| match self.charge.poll_room(cx) {
             Poll::Ready(()) => Poll::Ready(true),
-            Poll::Pending if self.poll_parked(cx) => Poll::Ready(false),
+            Poll::Pending if self.poll_parked(cx) || self.ended => Poll::Ready(false),
             Poll::Pending => Poll::Pending,
         })
         .await
@@ -255,8 +270,8 @@ impl<I: Io> Connection<I> {
         self.charge.set(self.input.len() + self.executing + self.out.len());
     }
 
-    /// While a request is parked: writes what is due, reads ahead, and says whether this is the
-    /// connection's end.
+    /// While a request executes: writes what is due and reads ahead. Whether nobody is left to
+    /// answer.
     fn poll_parked(&mut self, cx: &mut Context<'_>) -> bool {
         if self.handle.poll_end(cx) == Poll::Ready(End::Idle) {
             return true;
@@ -264,9 +279,9 @@ impl<I: Io> Connection<I> {
         if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
             return true;
         }
-        while self.input.len() < AHEAD {
+        while !self.ended && self.input.len() < AHEAD {
             match self.poll_read(cx) {
-                Poll::Ready(Ok(0) | Err(_)) => return true,
+                Poll::Ready(Ok(0) | Err(_)) => self.ended = true,
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => return false,
             }
@@ -277,7 +292,7 @@ impl<I: Io> Connection<I> {
     /// Waits for the connection's end, as one whose request is never answered.
     async fn muted(&mut self) {
         poll_fn(|cx| {
-            let end = self.handle.poll_end(cx).is_ready() || self.poll_parked(cx);
+            let end = self.handle.poll_end(cx).is_ready() || self.poll_parked(cx) || self.ended;
             if end { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -334,7 +349,13 @@ impl<I: Io> Connection<I> {
     }
 }
 
-/// Whether a frame asks for records, so that its answer may be long.
-fn is_fetch(frame: &Bytes) -> bool {
-    frame.first_chunk().is_some_and(|key| i16::from_be_bytes(*key) == ApiKey::Fetch as i16)
+/// The API of a request.
+fn key(frame: &Bytes) -> Option<ApiKey> {
+    let key = frame.first_chunk().map(|key| i16::from_be_bytes(*key))?;
+    ApiKey::try_from(key).ok()
+}
+
+/// Whether a request may wait for others or for time, so that it is abandoned when its client goes.
+fn may_wait(key: ApiKey) -> bool {
+    matches!(key, ApiKey::JoinGroup | ApiKey::SyncGroup | ApiKey::Fetch)
 }

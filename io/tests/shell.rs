@@ -305,3 +305,19 @@ fn a_stop_answers_who_is_parked() {
     assert_eq!((id, answer.error_code), (8, 16));
     assert!(follower.is_closed());
 }
+
+#[test]
+fn what_was_sent_before_the_clients_end_is_still_executed() {
+    let broker = start(2);
+    let mut client = broker.connect();
+    let sent: Vec<u8> = (0..5)
+        .flat_map(|n| framed(ApiKey::Heartbeat, 4, n, &heartbeat(&format!("group-{n}"))))
+        .collect();
+    client.send(&sent);
+    client.stream.shutdown(std::net::Shutdown::Write).expect("it is open");
+    for n in 0..5 {
+        assert_eq!(client.receive::<HeartbeatResponse>(4).0, n);
+    }
+    assert!(client.is_closed());
+    assert_eq!(broker.stop(), Ok(()));
+}
