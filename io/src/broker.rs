@@ -5,6 +5,7 @@
 //! threads are given to `spawn`, and are threads in production and tasks in a simulation.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -18,14 +19,15 @@ use quorate_core::Config;
 use quorate_core::config::ServerAssignor;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::budget::Budget;
 use crate::catalog::{Boot, Catalog, Operation, Outcome};
 use crate::cli::{ClassicServerAssignor, Settings};
 use crate::clock::Clock;
-use crate::core_thread::{Core, Entropy, Shared, Thread, run};
+use crate::core_thread::{Core, Entropy, Shared, Thread, home_of, run};
 use crate::disk::Wake;
 use crate::journal::JournalStore;
 use crate::listener::accept;
-use crate::log::{LogStore, Recovered};
+use crate::log::{LogStore, PartitionKey, Recovered};
 use crate::message::Message;
 use crate::net::Listener;
 use crate::telemetry;
@@ -112,9 +114,23 @@ impl Broker {
         let mut node_secret = [0; 32];
         entropy(&mut node_secret);
         let config = core_config(&settings);
+        let mut homes: BTreeMap<usize, Vec<Recovered>> = BTreeMap::new();
+        for found in partitions {
+            let PartitionKey { topic_id, index } = found.partition;
+            homes.entry(home_of(topic_id, index, cores)).or_default().push(found);
+        }
         let panics = AtomicU64::new(0);
-        let shared =
-            Arc::new(Shared { settings, identity, leader_epoch, clock, entropy, panics, boxes });
+        let budget = Arc::new(Budget::new(settings.queued_max_request_bytes));
+        let shared = Arc::new(Shared {
+            settings,
+            identity,
+            leader_epoch,
+            clock,
+            entropy,
+            panics,
+            budget,
+            boxes,
+        });
         let (ends, ended) = mpsc::unbounded_channel();
         let (heard, listening) = oneshot::channel();
         let mut first = Some((catalog, listener, heard));
@@ -128,6 +144,8 @@ impl Broker {
                 shared: Arc::clone(&shared),
                 inbox,
                 journal: Arc::clone(&journal),
+                log: Arc::clone(&log),
+                partitions: homes.remove(&index).unwrap_or_default(),
                 catalog,
                 topics: topics.clone(),
                 config: config.clone(),

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
+use crate::budget::Budget;
 use crate::catalog::{Identity, Topics};
 use crate::cli::Settings;
 use crate::clock::Clock;
@@ -51,6 +52,8 @@ pub struct Shared {
     pub entropy: Entropy,
     /// Panics that were caught, of shards and of requests. Zero is what is expected.
     pub panics: AtomicU64,
+    /// Memory for requests and unsent answers.
+    pub budget: Arc<Budget>,
     /// One box a thread.
     pub boxes: Vec<mpsc::UnboundedSender<Message>>,
 }
@@ -135,9 +138,7 @@ impl Thread {
     /// The thread that is a partition's home.
     #[must_use]
     pub fn home_of(&self, topic: Uuid, partition: i32) -> usize {
-        // Ids are random, so any of their bits are as good as a hash.
-        let spread = topic.as_u64_pair().1 ^ u64::from(partition.unsigned_abs());
-        (spread % self.cores() as u64) as usize
+        home_of(topic, partition, self.cores())
     }
 
     /// The thread that has a shard.
@@ -181,6 +182,14 @@ impl Thread {
         // A thread that has ended took part in a stop: nobody is left to care.
         let _ = self.shared.boxes[core].send(message);
     }
+}
+
+/// The thread that is a partition's home, of so many threads.
+#[must_use]
+pub fn home_of(topic: Uuid, partition: i32, cores: usize) -> usize {
+    // Ids are random, so any of their bits are as good as a hash.
+    let spread = topic.as_u64_pair().1.wrapping_add(u64::from(partition.unsigned_abs()));
+    (spread % cores as u64) as usize
 }
 
 /// Wakes the turn from its own thread, without a lock.

@@ -1,6 +1,7 @@
 //! The broker's binary: reads the command line, opens the stores, runs the threads, and stops when
 //! it is told to.
 
+use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
@@ -42,7 +43,12 @@ fn main() -> ExitCode {
         }
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .init();
     for warning in &serve.settings.warnings {
         tracing::warn!("{warning}");
     }

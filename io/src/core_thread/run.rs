@@ -17,6 +17,7 @@ use super::{Bell, SCRATCH, Shared, Thread};
 use crate::catalog::{Catalog, Topics};
 use crate::connections::Connections;
 use crate::journal::{Completion, Journal, JournalStore};
+use crate::log::{LogStore, Recovered};
 use crate::message::Message;
 use crate::open::Open;
 use crate::telemetry;
@@ -28,6 +29,9 @@ pub(crate) struct Core {
     pub shared: Arc<Shared>,
     pub inbox: mpsc::UnboundedReceiver<Message>,
     pub journal: Arc<dyn JournalStore>,
+    pub log: Arc<dyn LogStore>,
+    /// Those that have their home here.
+    pub partitions: Vec<Recovered>,
     pub catalog: Option<Box<dyn Catalog>>,
     pub topics: Topics,
     pub config: quorate_core::Config,
@@ -38,8 +42,9 @@ pub(crate) struct Core {
 impl Core {
     /// The thread's state, on the thread itself, and what its loop owns.
     fn open(self) -> (Rc<Thread>, Loop) {
-        let Core { index, shared, inbox, journal, catalog, topics, config, node_secret, notes } =
-            self;
+        let Core {
+            index, shared, inbox, journal, catalog, topics, config, node_secret, notes, ..
+        } = self;
         let shards = shared.settings.offsets_topic_num_partitions;
         let leader = NodeId(shared.identity.node_id);
         let seen = Arc::new(core_topics(&topics));
