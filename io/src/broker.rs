@@ -27,13 +27,16 @@ use crate::core_thread::{Core, Entropy, Shared, Thread, home_of, run};
 use crate::disk::Wake;
 use crate::journal::JournalStore;
 use crate::listener::accept;
-use crate::log::{LogStore, PartitionKey, Recovered};
+use crate::log::{LogStore, PartitionKey, Recovered, TailBudget};
 use crate::message::Message;
 use crate::net::Listener;
 use crate::telemetry;
 
 /// How long a stop waits for what is in flight.
 const GRACE: Duration = Duration::from_secs(5);
+/// Bytes of the newest records of all partitions that are kept in memory, so that readers at the
+/// end of a partition need no disk.
+const TAIL_BYTES: usize = 32 << 20;
 
 /// A future that stays on its thread.
 pub type LocalBoxFuture = Pin<Box<dyn Future<Output = ()>>>;
@@ -119,6 +122,7 @@ impl Broker {
             let PartitionKey { topic_id, index } = found.partition;
             homes.entry(home_of(topic_id, index, cores)).or_default().push(found);
         }
+        let tails = TailBudget::new(TAIL_BYTES);
         let panics = AtomicU64::new(0);
         let budget = Arc::new(Budget::new(settings.queued_max_request_bytes));
         let shared = Arc::new(Shared {
@@ -146,6 +150,7 @@ impl Broker {
                 journal: Arc::clone(&journal),
                 log: Arc::clone(&log),
                 partitions: homes.remove(&index).unwrap_or_default(),
+                tails: tails.clone(),
                 catalog,
                 topics: topics.clone(),
                 config: config.clone(),

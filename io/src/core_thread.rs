@@ -25,6 +25,8 @@ use crate::catalog::{Identity, Topics};
 use crate::cli::Settings;
 use crate::clock::Clock;
 use crate::connections::Connections;
+use crate::homes::{Homes, WatchId};
+use crate::log::PartitionKey;
 use crate::message::Message;
 use crate::open::Open;
 use crate::turn::Turn;
@@ -68,6 +70,8 @@ pub struct Thread {
     topics: RefCell<Topics>,
     coordinator_topics: RefCell<Arc<quorate_core::Topics>>,
     owner: RefCell<Option<catalog::Owner>>,
+    homes: RefCell<Homes>,
+    watches: Cell<u64>,
     pub(crate) connections: RefCell<Connections>,
     pub(crate) scratch: RefCell<Box<[u8]>>,
     /// The task that accepts connections, on the thread that does.
@@ -139,6 +143,26 @@ impl Thread {
     #[must_use]
     pub fn home_of(&self, topic: Uuid, partition: i32) -> usize {
         home_of(topic, partition, self.cores())
+    }
+
+    /// The partitions whose home is this thread. Never hold it over an await. What was asked of
+    /// them is seen to in the thread's next turn, for which it is to be woken.
+    #[must_use]
+    pub fn homes(&self) -> &RefCell<Homes> {
+        &self.homes
+    }
+
+    /// A name for a Fetch of this thread that waits.
+    pub(crate) fn next_watch(&self) -> WatchId {
+        self.watches.set(self.watches.get() + 1);
+        WatchId { core: self.index, number: self.watches.get() }
+    }
+
+    /// Whether there is such a partition, as far as this thread knows.
+    #[must_use]
+    pub fn has_partition(&self, key: PartitionKey) -> bool {
+        let topics = self.topics.borrow();
+        topics.by_id(key.topic_id).is_some_and(|topic| (0..topic.partitions).contains(&key.index))
     }
 
     /// The thread that has a shard.

@@ -13,6 +13,7 @@ pub mod disk;
 pub mod dispatch;
 pub mod frame;
 pub mod guard;
+pub mod homes;
 pub mod journal;
 pub mod listener;
 pub mod log;

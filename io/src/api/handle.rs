@@ -7,7 +7,10 @@ use std::rc::Rc;
 
 use quorate_core::NodeId;
 
-use super::{Node, Plan, cluster, configs, metadata, partitions, topics, versions};
+use super::{
+    Node, Plan, cluster, configs, fetch, init_producer_id, list_offsets, metadata, partitions,
+    produce, topics, versions,
+};
 use crate::catalog::Operation;
 use crate::core_thread::Thread;
 use crate::dispatch::ConnContext;
@@ -74,10 +77,16 @@ pub async fn handle(
         BrokerRequest::DescribeCluster(asked) => {
             To::DescribeCluster(cluster::answer(&asked, &node))
         }
-        BrokerRequest::Produce(_)
-        | BrokerRequest::Fetch(_)
-        | BrokerRequest::ListOffsets(_)
-        | BrokerRequest::InitProducerId(_) => return Answer::Close,
+        BrokerRequest::Produce(asked) => {
+            return produce::answer(thread, asked, version).await.map(To::Produce);
+        }
+        BrokerRequest::Fetch(asked) => To::Fetch(fetch::answer(thread, asked, version).await),
+        BrokerRequest::ListOffsets(asked) => {
+            To::ListOffsets(list_offsets::answer(thread, asked, version).await)
+        }
+        BrokerRequest::InitProducerId(asked) => {
+            To::InitProducerId(init_producer_id::answer(thread, asked).await)
+        }
     })
 }
 

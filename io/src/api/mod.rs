@@ -6,9 +6,14 @@
 
 pub mod cluster;
 pub mod configs;
+mod fetch;
 mod handle;
+mod init_producer_id;
+mod list_offsets;
 pub mod metadata;
 pub mod partitions;
+mod place;
+mod produce;
 mod topic_configs;
 mod topic_name;
 pub mod topics;

@@ -129,6 +129,9 @@ impl Thread {
         self.router.borrow_mut().apply(core);
         *self.coordinator_topics.borrow_mut() = Arc::clone(&core.view);
         self.turn.borrow_mut().topics_changed(core);
+        if let (Some(gone), None) = (&delta.before, &delta.after) {
+            self.homes.borrow_mut().delete(gone.id, self.index == OWNER);
+        }
         self.bell.ring();
     }
 }

@@ -1,6 +1,6 @@
 //! The loop of a thread: a turn, then one sleep to the earliest deadline or the next message.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -16,8 +16,10 @@ use super::catalog::{OWNER, Owner, core_topics};
 use super::{Bell, SCRATCH, Shared, Thread};
 use crate::catalog::{Catalog, Topics};
 use crate::connections::Connections;
+use crate::disk::Wake;
+use crate::homes::Homes;
 use crate::journal::{Completion, Journal, JournalStore};
-use crate::log::{LogStore, Recovered};
+use crate::log::{LogStore, Recovered, TailBudget};
 use crate::message::Message;
 use crate::open::Open;
 use crate::telemetry;
@@ -32,6 +34,7 @@ pub(crate) struct Core {
     pub log: Arc<dyn LogStore>,
     /// Those that have their home here.
     pub partitions: Vec<Recovered>,
+    pub tails: TailBudget,
     pub catalog: Option<Box<dyn Catalog>>,
     pub topics: Topics,
     pub config: quorate_core::Config,
@@ -42,15 +45,20 @@ pub(crate) struct Core {
 impl Core {
     /// The thread's state, on the thread itself, and what its loop owns.
     fn open(self) -> (Rc<Thread>, Loop) {
-        let Core {
-            index, shared, inbox, journal, catalog, topics, config, node_secret, notes, ..
-        } = self;
+        let Core { index, shared, inbox, topics, config, node_secret, notes, .. } = self;
         let shards = shared.settings.offsets_topic_num_partitions;
         let leader = NodeId(shared.identity.node_id);
         let seen = Arc::new(core_topics(&topics));
         let leaders = vec![Some(leader); shards as usize];
         let cores = u32::try_from(shared.boxes.len()).expect("few threads");
         let core = u32::try_from(index).expect("few threads");
+        let own = shared.boxes[index].clone();
+        let wake = Arc::new(move || {
+            // Once the thread has ended nobody takes completions.
+            let _ = own.send(Message::Wake);
+        });
+        let log = self.log.handle(Arc::clone(&wake) as Wake);
+        let homes = Homes::new(log, shared.leader_epoch, self.tails, self.partitions);
         let thread = Rc::new(Thread {
             index,
             router: Router::new(config.clone(), leaders, Arc::clone(&seen)).into(),
@@ -58,21 +66,18 @@ impl Core {
             turn: Turn::new(config, node_secret, core, cores, shards, notes).into(),
             topics: topics.into(),
             coordinator_topics: seen.into(),
-            owner: catalog.map(Owner::new).into(),
+            owner: self.catalog.map(Owner::new).into(),
+            homes: homes.into(),
+            watches: Cell::default(),
             connections: Connections::new(shared.settings.connections_max_idle).into(),
             acceptor: None.into(),
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
             bell: Bell::default(),
             shared,
         });
-        let own = thread.shared.boxes[index].clone();
-        let wake = Arc::new(move || {
-            // Once the thread has ended nobody takes completions.
-            let _ = own.send(Message::Wake);
-        });
         let rest = Loop {
             inbox,
-            journal: journal.handle(wake),
+            journal: self.journal.handle(wake),
             completions: Vec::new(),
             out: Out::default(),
             stopping: None,
@@ -129,12 +134,14 @@ impl Loop {
         thread.poll_catalog();
         self.journal.poll(&mut self.completions);
         let now = thread.now();
+        thread.homes.borrow_mut().turn(now);
         let topics = Arc::clone(&thread.coordinator_topics.borrow());
         let turn = &mut *thread.turn.borrow_mut();
         turn.run(now, &mut self.completions, &topics, &mut self.out);
         self.carry_out(thread);
         thread.connections.borrow_mut().expire(now.mono);
-        if self.stopping.is_some() && turn.is_quiet() && thread.connections.borrow().is_empty() {
+        let idle = turn.is_quiet() && thread.connections.borrow().is_empty();
+        if self.stopping.is_some() && idle && thread.homes.borrow_mut().is_quiet() {
             // Who asked may have given up waiting.
             let _ = self.stopping.take().map(|quiet| quiet.send(()));
         }
@@ -187,6 +194,7 @@ impl Loop {
                 self.stopping = Some(quiet);
                 thread.acceptor.borrow_mut().take().inspect(AbortHandle::abort);
                 thread.turn.borrow_mut().resign();
+                thread.homes.borrow_mut().stop();
                 thread.connections.borrow_mut().stop();
             }
             Message::Quit => unreachable!("the loop ends with it"),
@@ -197,6 +205,8 @@ impl Loop {
 impl Thread {
     fn next_deadline(&self) -> Option<Instant> {
         let idle = self.connections.borrow().next_deadline();
-        self.turn.borrow().next_deadline().into_iter().chain(idle).min()
+        let turn = self.turn.borrow().next_deadline();
+        let homes = self.homes.borrow().next_deadline();
+        [turn, idle, homes].into_iter().flatten().min()
     }
 }

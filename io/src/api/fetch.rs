@@ -1,0 +1,298 @@
+//! Fetch: batches of partitions, each from its home, now or when there are enough.
+//!
+//! Decided here: homes are asked one after another, in the order of the request, since what is left
+//! of the size of an answer is for the next. While there is too little, one waiter at each home wakes
+//! the request when the high watermark of a partition moves, and everything is read again.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::{FetchRequest, FetchResponse};
+use tokio::sync::Notify;
+
+use super::place::{self, At, check_leader_epoch};
+use crate::core_thread::Thread;
+use crate::homes::{Batches, Reading, Seen, WatchId};
+use crate::log::{Outcome, PartitionKey};
+use crate::message::Message;
+
+/// From this version on topics are named by id (KIP-516).
+const BY_ID: i16 = 13;
+/// The largest answer, whatever is asked for, Kafka's `fetch.max.bytes`. A first batch that is
+/// larger comes whole.
+const MAX_BYTES: usize = 55 << 20;
+
+/// What is asked of a partition.
+#[derive(Debug, Clone)]
+struct Part {
+    at: At,
+    key: PartitionKey,
+    offset: i64,
+    max_bytes: usize,
+    leader_epoch: i32,
+}
+
+/// What is asked of the partitions of one home.
+struct AtHome {
+    core: usize,
+    parts: Arc<[Part]>,
+    seen: Vec<Seen>,
+}
+
+/// What a partition gave.
+struct Got {
+    at: At,
+    key: PartitionKey,
+    result: Result<Read, ResponseError>,
+}
+
+struct Read {
+    high_watermark: i64,
+    log_start: i64,
+    records: Bytes,
+}
+
+/// What is left of the size of an answer.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    bytes: usize,
+    /// Whether nothing was read yet, so that a batch may be larger.
+    min_one: bool,
+}
+
+/// Answers a request.
+pub(super) async fn answer(
+    thread: &Rc<Thread>,
+    request: FetchRequest,
+    version: i16,
+) -> FetchResponse {
+    if let Some(error) = session_error(&request) {
+        return FetchResponse::default().with_error_code(error.code());
+    }
+    let (mut response, mut homes) = split(thread, &request, version);
+    let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(MAX_BYTES);
+    let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes);
+    let max_wait = Duration::from_millis(request.max_wait_ms.max(0) as u64);
+    let until = thread.now().mono + max_wait;
+    let wake = Arc::new(Notify::new());
+    loop {
+        let room = Room { bytes: max_bytes, min_one: true };
+        let (bytes, failed) = read_all(thread, &mut homes, room, &mut response).await;
+        let enough = bytes >= min_bytes || failed || homes.is_empty() || max_wait.is_zero();
+        if enough || thread.homes().borrow().is_stopping() || thread.now().mono >= until {
+            return response;
+        }
+        let waiting = Waiting::begin(thread, &homes, &wake);
+        tokio::select! {
+            biased;
+            () = wake.notified() => {}
+            () = thread.sleep_until(until) => {}
+        }
+        drop(waiting);
+    }
+}
+
+/// There are no fetch sessions (KIP-227): a request that opens one is told so, and comes back with
+/// all its partitions; one that goes on with one is refused.
+fn session_error(request: &FetchRequest) -> Option<ResponseError> {
+    (request.session_epoch > 0).then_some(ResponseError::FetchSessionIdNotFound)
+}
+
+/// An answer that says what is wrong before anything is read, and what is asked of each home.
+fn split(thread: &Thread, request: &FetchRequest, version: i16) -> (FetchResponse, Vec<AtHome>) {
+    let mut response = FetchResponse::default();
+    let mut homes: Vec<(usize, Vec<Part>)> = Vec::new();
+    let topics = thread.topics();
+    for (t, asked) in request.topics.iter().enumerate() {
+        let topic = place::topic(&topics, version >= BY_ID, &asked.topic, asked.topic_id);
+        let mut answers = Vec::with_capacity(asked.partitions.len());
+        for (p, part) in asked.partitions.iter().enumerate() {
+            let index = part.partition;
+            match topic.and_then(|topic| place::partition(topic, index)) {
+                Err(error) => answers.push(unknown(index, error)),
+                Ok(key) => {
+                    answers.push(PartitionData::default().with_partition_index(index));
+                    let part = Part {
+                        at: (t, p),
+                        key,
+                        offset: part.fetch_offset,
+                        max_bytes: usize::try_from(part.partition_max_bytes).unwrap_or(0),
+                        leader_epoch: part.current_leader_epoch,
+                    };
+                    let core = thread.home_of(key.topic_id, index);
+                    match homes.iter_mut().find(|home| home.0 == core) {
+                        Some(home) => home.1.push(part),
+                        None => homes.push((core, vec![part])),
+                    }
+                }
+            }
+        }
+        response.responses.push(
+            FetchableTopicResponse::default()
+                .with_topic(asked.topic.clone())
+                .with_topic_id(asked.topic_id)
+                .with_partitions(answers),
+        );
+    }
+    let at_home =
+        |(core, parts): (usize, Vec<Part>)| AtHome { core, parts: parts.into(), seen: vec![] };
+    (response, homes.into_iter().map(at_home).collect())
+}
+
+/// Reads all partitions into the answer: bytes of records, and whether there is an error.
+async fn read_all(
+    thread: &Rc<Thread>,
+    homes: &mut [AtHome],
+    mut room: Room,
+    response: &mut FetchResponse,
+) -> (usize, bool) {
+    let (mut bytes, mut failed) = (0, false);
+    for home in homes {
+        let parts = Arc::clone(&home.parts);
+        let read = move |thread: Rc<Thread>| async move { read_here(&thread, &parts, room).await };
+        let Ok((got, left)) = thread.on(home.core, read).await else {
+            return (bytes, true);
+        };
+        room = left;
+        home.seen.clear();
+        for Got { at: (t, p), key, result } in got {
+            let told = &mut response.responses[t].partitions[p];
+            *told = match result {
+                Ok(read) => {
+                    bytes += read.records.len();
+                    let high_watermark = read.high_watermark;
+                    home.seen.push(Seen { partition: key, high_watermark });
+                    records(key.index, read)
+                }
+                Err(error) => {
+                    failed = true;
+                    refusal(key.index, error)
+                }
+            };
+        }
+    }
+    (bytes, failed)
+}
+
+/// Reads what has its home on this thread.
+async fn read_here(thread: &Rc<Thread>, parts: &[Part], mut room: Room) -> (Vec<Got>, Room) {
+    let mut all = Vec::with_capacity(parts.len());
+    for part in parts {
+        let result = read_one(thread, part, room).await;
+        if let Ok(read) = &result {
+            room.bytes = room.bytes.saturating_sub(read.records.len());
+            room.min_one &= read.records.is_empty();
+        }
+        all.push(Got { at: part.at, key: part.key, result });
+    }
+    (all, room)
+}
+
+async fn read_one(thread: &Rc<Thread>, part: &Part, room: Room) -> Result<Read, ResponseError> {
+    let Reading { high_watermark, log_start, batches } = begin_read(thread, part, room)?;
+    let batches = match batches {
+        Batches::Here(batches) => batches,
+        Batches::Coming(coming) => {
+            thread.wake();
+            match coming.await {
+                Ok(Outcome::Read(batches)) => batches,
+                outcome => {
+                    tracing::error!("{:?} cannot be read: {outcome:?}", part.key);
+                    return Err(ResponseError::KafkaStorageError);
+                }
+            }
+        }
+    };
+    Ok(Read { high_watermark, log_start, records: joined(batches) })
+}
+
+fn begin_read(thread: &Thread, part: &Part, room: Room) -> Result<Reading, ResponseError> {
+    if !thread.has_partition(part.key) {
+        return Err(ResponseError::UnknownTopicOrPartition);
+    }
+    let homes = &mut *thread.homes().borrow_mut();
+    check_leader_epoch(part.leader_epoch, homes.partition(part.key).leader_epoch())?;
+    let max_bytes = part.max_bytes.min(room.bytes);
+    let reading = homes.read(part.key, part.offset, max_bytes, room.min_one);
+    reading.map_err(|_| ResponseError::OffsetOutOfRange)
+}
+
+/// One record set. A single batch, as at the end of a partition, is not copied.
+fn joined(mut batches: Vec<Bytes>) -> Bytes {
+    if batches.len() <= 1 {
+        return batches.pop().unwrap_or_default();
+    }
+    let mut all = BytesMut::with_capacity(batches.iter().map(Bytes::len).sum());
+    batches.iter().for_each(|batch| all.extend_from_slice(batch));
+    all.freeze()
+}
+
+fn records(index: i32, read: Read) -> PartitionData {
+    PartitionData::default()
+        .with_partition_index(index)
+        .with_high_watermark(read.high_watermark)
+        .with_last_stable_offset(read.high_watermark)
+        .with_log_start_offset(read.log_start)
+        .with_aborted_transactions(None)
+        .with_records(Some(read.records))
+}
+
+/// A partition that there is not.
+fn unknown(index: i32, error: ResponseError) -> PartitionData {
+    PartitionData::default()
+        .with_partition_index(index)
+        .with_error_code(error.code())
+        .with_high_watermark(-1)
+}
+
+/// A partition that cannot be read as asked.
+fn refusal(index: i32, error: ResponseError) -> PartitionData {
+    unknown(index, error).with_aborted_transactions(None)
+}
+
+/// A Fetch that waits at all its homes, until it is dropped. It waits on its own thread too, which
+/// tells it when the broker stops.
+struct Waiting<'a> {
+    thread: &'a Rc<Thread>,
+    id: WatchId,
+    cores: Vec<usize>,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(thread: &'a Rc<Thread>, homes: &[AtHome], wake: &Arc<Notify>) -> Waiting<'a> {
+        let id = thread.next_watch();
+        let mut cores = Vec::with_capacity(homes.len() + 1);
+        for home in homes {
+            cores.push(home.core);
+            let (seen, wake) = (home.seen.clone(), Arc::clone(wake));
+            at(thread, home.core, move |home| home.homes().borrow_mut().watch(id, seen, wake));
+        }
+        if !cores.contains(&thread.index()) {
+            cores.push(thread.index());
+            thread.homes().borrow_mut().watch(id, Vec::new(), Arc::clone(wake));
+        }
+        Waiting { thread, id, cores }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let id = self.id;
+        for core in self.cores.drain(..) {
+            at(self.thread, core, move |home| home.homes().borrow_mut().unwatch(id));
+        }
+    }
+}
+
+/// Does something on another thread, or here at once. Nobody waits for it.
+fn at(thread: &Rc<Thread>, core: usize, work: impl FnOnce(&Rc<Thread>) + Send + 'static) {
+    if core == thread.index() {
+        work(thread);
+    } else {
+        thread.send(core, Message::Run(Box::new(work)));
+    }
+}

@@ -1,0 +1,215 @@
+//! Produce: record sets, each to the home of its partition.
+//!
+//! Decided here: the order of the checks, what is said of each fault, and when an answer is due:
+//! once everything is stored, for acks 1 as for all, since there is one replica. With acks 0 a fault
+//! closes the connection, as that is all the producer can be told.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
+use kafka_protocol::protocol::StrBytes;
+use quorate_core::WallTime;
+
+use super::Answer;
+use super::place::{self, At, each_home};
+use crate::catalog::Topic;
+use crate::cli::Settings;
+use crate::core_thread::Thread;
+use crate::guard::batch::{BatchError, BatchHeader, Batches, ProduceRules};
+use crate::homes::{AppendError, Appending};
+use crate::log::PartitionKey;
+
+/// From this version on topics are named by id (KIP-516).
+const BY_ID: i16 = 13;
+/// How far in the future a record's time may be, Kafka's `log.message.timestamp.after.max.ms`.
+const LATEST: i64 = 3_600_000;
+
+/// A record set on its way to its home.
+struct Part {
+    at: At,
+    key: PartitionKey,
+    records: Bytes,
+    rules: ProduceRules,
+}
+
+/// Answers a request.
+pub(super) async fn answer(
+    thread: &Rc<Thread>,
+    request: ProduceRequest,
+    version: i16,
+) -> Answer<ProduceResponse> {
+    let acks = request.acks;
+    let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64);
+    let refused = refuse_all(&request);
+    let mut response = ProduceResponse::default();
+    let mut by_home: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
+    let now = thread.now().wall;
+    for (t, asked) in request.topic_data.into_iter().enumerate() {
+        let TopicProduceData { name, topic_id, partition_data, .. } = asked;
+        let topics = thread.topics();
+        let topic = place::topic(&topics, version >= BY_ID, &name, topic_id);
+        let mut answers = Vec::with_capacity(partition_data.len());
+        for (p, asked) in partition_data.into_iter().enumerate() {
+            let PartitionProduceData { index, records, .. } = asked;
+            let checked = topic.and_then(|topic| Ok((topic, place::partition(topic, index)?)));
+            let checked = checked.and_then(|found| match (refused, found.0.internal) {
+                (Some(refusal), _) => Err(refusal),
+                (None, true) => Err(ResponseError::InvalidTopicException),
+                (None, false) => Ok(found),
+            });
+            answers
+                .push(refusal(index, checked.err().unwrap_or(ResponseError::NotLeaderOrFollower)));
+            if let Ok((topic, key)) = checked {
+                let rules = rules(topic, thread.settings(), version, now);
+                let records = records.unwrap_or_default();
+                let home = thread.home_of(key.topic_id, index);
+                by_home.entry(home).or_default().push(Part { at: (t, p), key, records, rules });
+            }
+        }
+        response.responses.push(
+            TopicProduceResponse::default()
+                .with_name(name)
+                .with_topic_id(topic_id)
+                .with_partition_responses(answers),
+        );
+    }
+    let wait = (acks != 0).then_some(timeout);
+    let work = move |home, parts| produce_here(home, parts, wait);
+    // A thread that has stopped leaves its partitions as they are: not led here.
+    for ((t, p), told) in each_home(thread, by_home, work).await.unwrap_or_default() {
+        response.responses[t].partition_responses[p] = told;
+    }
+    if acks != 0 {
+        return Answer::Send(response);
+    }
+    let mut all = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+    if all.any(|told| told.error_code != 0) { Answer::Close } else { Answer::Silent }
+}
+
+/// Why no partition of a request is produced to. Transactions are not served yet, so nobody is
+/// authorized for a transactional id; and acks are 0, 1 or -1.
+fn refuse_all(request: &ProduceRequest) -> Option<ResponseError> {
+    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let mut sets = partitions.filter_map(|partition| partition.records.as_deref());
+    if sets.any(is_transactional) {
+        return Some(ResponseError::TransactionalIdAuthorizationFailed);
+    }
+    (!(-1..=1).contains(&request.acks)).then_some(ResponseError::InvalidRequiredAcks)
+}
+
+fn is_transactional(records: &[u8]) -> bool {
+    let Some(Ok(batch)) = Batches::new(records).next() else { return false };
+    BatchHeader::parse(batch).is_ok_and(|head| head.magic == 2 && head.is_transactional())
+}
+
+fn rules(topic: &Topic, settings: &Settings, api_version: i16, now: WallTime) -> ProduceRules {
+    let of_topic = |name: &str| topic.configs.get(name).and_then(|value| value.trim().parse().ok());
+    let of_broker = |name: &str| {
+        let set = settings.effective.get(name)?;
+        set.value.as_ref()?.trim().parse().ok()
+    };
+    let max_message_bytes =
+        of_topic("max.message.bytes").and_then(|most| usize::try_from(most).ok());
+    let before: i64 = of_topic("message.timestamp.before.max.ms")
+        .or_else(|| of_broker("log.message.timestamp.before.max.ms"))
+        .unwrap_or(i64::MAX);
+    let after: i64 = of_topic("message.timestamp.after.max.ms")
+        .or_else(|| of_broker("log.message.timestamp.after.max.ms"))
+        .unwrap_or(LATEST);
+    ProduceRules {
+        api_version,
+        max_message_bytes: max_message_bytes.unwrap_or(settings.message_max_bytes),
+        earliest: if before == i64::MAX { i64::MIN } else { now.0.saturating_sub(before) },
+        latest: now.0.saturating_add(after),
+    }
+}
+
+/// Appends what has its home on this thread, all of it before it waits for any.
+async fn produce_here(
+    thread: Rc<Thread>,
+    parts: Vec<Part>,
+    wait: Option<Duration>,
+) -> Vec<(At, PartitionProduceResponse)> {
+    let now = thread.now();
+    let mut answers = Vec::with_capacity(parts.len());
+    let mut storing = Vec::new();
+    for Part { at, key, records, rules } in parts {
+        if !thread.has_partition(key) {
+            answers.push((at, refusal(key.index, ResponseError::UnknownTopicOrPartition)));
+            continue;
+        }
+        let mut homes = thread.homes().borrow_mut();
+        let told = match homes.append(key, &records, &rules, now.wall) {
+            Ok(Appending { base, append_time, log_start, stored }) => {
+                storing.push((answers.len(), stored));
+                PartitionProduceResponse::default()
+                    .with_index(key.index)
+                    .with_base_offset(base)
+                    .with_log_append_time_ms(append_time)
+                    .with_log_start_offset(log_start)
+            }
+            Err(AppendError::Sequence { fault }) => {
+                refusal(key.index, fault.code()).with_log_start_offset(homes.partition(key).start())
+            }
+            Err(AppendError::Batch { fault }) => {
+                let log_start = fault.tells_log_start().then(|| homes.partition(key).start());
+                broken(key.index, &fault).with_log_start_offset(log_start.unwrap_or(-1))
+            }
+        };
+        answers.push((at, told));
+    }
+    thread.wake();
+    let Some(timeout) = wait else { return answers };
+    let mut timeout = pin!(thread.clock().sleep_until(now.mono + timeout));
+    for (place, mut stored) in storing {
+        let result = tokio::select! {
+            biased;
+            result = &mut stored => Some(result),
+            () = &mut timeout => None,
+        };
+        let error = match result {
+            Some(Ok(Ok(()))) => continue,
+            Some(Ok(Err(error))) => error,
+            Some(Err(_)) => ResponseError::UnknownTopicOrPartition,
+            // It may be stored yet: a producer that is idempotent finds out as it tries again.
+            None => ResponseError::RequestTimedOut,
+        };
+        let told = &mut answers[place].1;
+        *told = refusal(told.index, error);
+    }
+    answers
+}
+
+fn refusal(index: i32, error: ResponseError) -> PartitionProduceResponse {
+    PartitionProduceResponse::default()
+        .with_index(index)
+        .with_error_code(error.code())
+        .with_base_offset(-1)
+}
+
+/// What is said of a record set that may not be appended. Kafka has words for few of its faults.
+fn broken(index: i32, fault: &BatchError) -> PartitionProduceResponse {
+    let answer = refusal(index, fault.code());
+    let words = || Some(StrBytes::from_string(fault.to_string()));
+    match fault {
+        BatchError::Timestamp { index, .. } => {
+            let record = BatchIndexAndErrorMessage::default()
+                .with_batch_index(*index)
+                .with_batch_index_error_message(words());
+            answer.with_record_errors(vec![record]).with_error_message(words())
+        }
+        BatchError::UnknownMagic { .. } | BatchError::Length { .. } => {
+            answer.with_error_message(words())
+        }
+        _ => answer,
+    }
+}
