@@ -1,6 +1,9 @@
 //! What is told to an operator: one line for each transition of a group, none for a request.
 
 use quorate_core::{Cause, Note, NoteKind, NoteKinds, ShardId};
+use tracing::Subscriber;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::turn::Fault;
 
@@ -10,6 +13,19 @@ pub const LOGGED: NoteKinds = NoteKinds::NONE
     .with(NoteKind::Member)
     .with(NoteKind::ServerAssigned)
     .with(NoteKind::SweepPutOff);
+
+/// What a process writes its log with: lines without the path of the code that they come from.
+pub fn subscriber<W>(filter: EnvFilter, colours: bool, to: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_target(false)
+        .with_writer(to)
+        .finish()
+}
 
 /// Writes a note to the log.
 pub fn note(shard: ShardId, note: &Note) {
