@@ -22,7 +22,7 @@ use crate::journal::{Completion, Journal, JournalStore};
 use crate::log::{LogStore, Recovered, TailBudget};
 use crate::message::Message;
 use crate::open::Open;
-use crate::telemetry;
+use crate::telemetry::{self, Advised};
 use crate::turn::{Out, Turn};
 
 /// What a thread is made from, sent to it when it starts.
@@ -80,6 +80,7 @@ impl Core {
             journal: self.journal.handle(wake),
             completions: Vec::new(),
             out: Out::default(),
+            advised: Advised::default(),
             stopping: None,
         };
         (thread, rest)
@@ -91,6 +92,7 @@ struct Loop {
     journal: Box<dyn Journal>,
     completions: Vec<Completion>,
     out: Out,
+    advised: Advised,
     /// Told when this thread is quiet, while the broker stops.
     stopping: Option<oneshot::Sender<()>>,
 }
@@ -173,7 +175,7 @@ impl Loop {
             telemetry::fault(shard, &fault);
         }
         for (shard, note) in out.notes.drain(..) {
-            telemetry::note(shard, &note);
+            telemetry::note(shard, &note, &mut self.advised);
         }
     }
 
