@@ -1,3 +1,145 @@
-//! The broker.
+//! The broker's binary: reads the command line, opens the stores, runs the threads, and stops when
+//! it is told to.
 
-fn main() {}
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use clap::Parser;
+use mimalloc::MiMalloc;
+use quorate_io::broker::{Broker, Loop, Stores};
+use quorate_io::cli::{Cli, Data, Durability, EXIT_USAGE, Endpoint, Serve};
+use quorate_io::clock::Clock;
+use quorate_io::core_thread::Entropy;
+use quorate_io::disk::{Fatal, OnFatal, OpenError};
+use quorate_io::stores::{Memory, open_folder};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::LocalSet;
+use tracing_subscriber::EnvFilter;
+
+/// Gives back an absurd request for memory as an error of the allocation, where the system allows
+/// it: the second line of defence behind the guard.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// The data folder is in use by another process.
+const EXIT_IN_USE: u8 = 3;
+/// A store could not be opened or written.
+const EXIT_STORE: u8 = 4;
+
+/// Why the process ends, with its exit code.
+struct Failure(u8, String);
+
+fn main() -> ExitCode {
+    let serve = match Cli::parse().serve() {
+        Ok(serve) => serve,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    for warning in &serve.settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    match run(serve) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(code, reason)) => {
+            eprintln!("error: {reason}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(serve: Serve) -> Result<(), Failure> {
+    raise_file_limit();
+    let Serve { settings, data } = serve;
+    let entropy: Entropy = Arc::new(|bytes| {
+        getrandom::fill(bytes).expect("the operating system gives random bytes");
+    });
+    let stores = match data {
+        Data::Ephemeral => Memory::default().open(&entropy),
+        Data::Folder(folder) => open(&folder, settings.durability, &entropy)?,
+    };
+    let listener = bind(&settings.listen)?;
+    let runtime = runtime();
+    runtime.block_on(async {
+        let cores = settings.num_network_threads;
+        let mut threads: Vec<JoinHandle<()>> = Vec::new();
+        let spawn = |index, run: Loop| threads.push(core_thread(index, run));
+        let clock = Clock::system();
+        let mut broker = Broker::start::<tokio::net::TcpListener>(
+            settings, cores, spawn, listener, stores, clock, entropy,
+        );
+        let address = broker
+            .listening()
+            .await
+            .map_err(|error| Failure(EXIT_USAGE, format!("cannot listen: {error}")))?;
+        println!("listening on {address}");
+        told_to_stop().await;
+        tracing::info!("stopping: what is in flight is finished first");
+        let stopped = broker.stop().await;
+        for thread in threads {
+            // It is at its end, and a panic of its loop was printed.
+            let _ = thread.join();
+        }
+        stopped.map_err(|error| Failure(EXIT_STORE, format!("the stop was not clean: {error}")))
+    })
+}
+
+fn open(folder: &Path, durability: Durability, entropy: &Entropy) -> Result<Stores, Failure> {
+    let on_fatal: OnFatal = Arc::new(|fatal: Fatal| {
+        eprintln!("error: {fatal}");
+        std::process::exit(i32::from(EXIT_STORE));
+    });
+    let opened = open_folder(folder, durability, entropy, &on_fatal);
+    opened.map_err(|error| match error {
+        OpenError::DataInUse { .. } => Failure(EXIT_IN_USE, error.to_string()),
+        error => Failure(EXIT_STORE, error.to_string()),
+    })
+}
+
+fn bind(listen: &Endpoint) -> Result<TcpListener, Failure> {
+    let host = if listen.host.is_empty() { "0.0.0.0" } else { &listen.host };
+    TcpListener::bind((host, listen.port)).map_err(|error| {
+        let advice = "stop what listens there, or choose another address with --listen HOST:PORT";
+        Failure(EXIT_USAGE, format!("cannot listen on {listen}: {error}; {advice}"))
+    })
+}
+
+fn core_thread(index: usize, run: Loop) -> JoinHandle<()> {
+    std::thread::Builder::new()
+        .name(format!("core-{index}"))
+        .spawn(move || {
+            let runtime = runtime();
+            let local = LocalSet::new();
+            local.block_on(&runtime, async move { run().await });
+        })
+        .expect("a thread can be started")
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime can be started")
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn told_to_stop() {
+    let mut terminate = signal(SignalKind::terminate()).expect("signals can be waited for");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be waited for");
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Every connection is a file: the soft limit of old is too low for a broker.
+fn raise_file_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!("the limit of open files could not be raised: {error}");
+    }
+}

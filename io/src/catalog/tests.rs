@@ -25,8 +25,7 @@ impl Catalog for OnDisk {
 }
 
 fn database(folder: &Path, durability: Durability) -> Database {
-    let options = Options { durability, cache_bytes: 1 << 20, cached_files: 16, filters: None };
-    Database::open(folder, options).expect("opens")
+    Database::open(folder, Options::coordinator(durability)).expect("opens")
 }
 
 fn open(folder: &Path, durability: Durability, wake: Wake) -> (Box<dyn Catalog>, Boot) {

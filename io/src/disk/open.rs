@@ -12,6 +12,9 @@ use super::Durability;
 
 /// Threads that flush and compact, for each database: one flushes while the other compacts.
 const WORKER_THREADS: usize = 2;
+/// Bytes of journal after which keyspaces that are seldom written are flushed too, so that a start
+/// has no more than that to read again.
+const JOURNAL_BYTES: u64 = 128 << 20;
 
 /// Gives the compaction filter of the keyspace of that name, if it has one.
 pub type Filters = Arc<dyn Fn(&str) -> Option<Arc<dyn Factory>> + Send + Sync>;
@@ -26,6 +29,13 @@ pub struct Options {
     pub cached_files: usize,
     /// Compaction filters by keyspace.
     pub filters: Option<Filters>,
+}
+
+impl Options {
+    /// Those of the database of coordinator and catalog, which is small.
+    pub fn coordinator(durability: Durability) -> Self {
+        Self { durability, cache_bytes: 4 << 20, cached_files: 64, filters: None }
+    }
 }
 
 /// Why a database cannot be opened.
@@ -89,6 +99,7 @@ impl Database {
             .cache_size(options.cache_bytes)
             .max_cached_files(Some(options.cached_files))
             .worker_threads(WORKER_THREADS)
+            .max_journaling_size(JOURNAL_BYTES)
             .manual_journal_persist(true);
         if let Some(filters) = options.filters {
             builder = builder.with_compaction_filter_factories(filters);
@@ -160,20 +171,25 @@ fn failed(folder: &Path, source: fjall::Error) -> OpenError {
 
 /// Removes what a first start left that was killed before fjall's version marker was complete.
 ///
-/// fjall can neither create nor recover such a folder, and nothing in it was ever acknowledged.
+/// fjall can neither create nor recover such a folder. It makes keyspaces after the marker, so
+/// where there is any, nothing is removed.
 fn discard_unfinished(folder: &Path) -> io::Result<()> {
-    let finished = fs::metadata(folder.join("version")).is_ok_and(|marker| marker.len() > 0);
-    if finished || !folder.join("0.jnl").try_exists()? {
+    let [journal, version, keyspaces, lock] =
+        ["0.jnl", "version", "keyspaces", "lock"].map(|name| folder.join(name));
+    let finished = fs::metadata(&version).is_ok_and(|marker| marker.len() > 0);
+    let used = fs::read_dir(&keyspaces).is_ok_and(|mut folders| folders.next().is_some());
+    if finished || used || !journal.try_exists()? {
         return Ok(());
     }
-    let lock = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(folder.join("lock"))?;
+    let lock = fs::OpenOptions::new().write(true).create(true).truncate(false).open(lock)?;
     match lock.try_lock() {
-        Ok(()) => fs::remove_dir_all(folder),
-        Err(fs::TryLockError::WouldBlock) => Ok(()),
-        Err(fs::TryLockError::Error(error)) => Err(error),
+        Err(fs::TryLockError::WouldBlock) => return Ok(()),
+        Err(fs::TryLockError::Error(error)) => return Err(error),
+        Ok(()) => {}
     }
+    fs::remove_file(journal)?;
+    if version.try_exists()? {
+        fs::remove_file(version)?;
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ use super::{
 };
 
 fn options() -> Options {
-    Options { durability: Durability::Sync, cache_bytes: 1 << 20, cached_files: 16, filters: None }
+    Options::coordinator(Durability::Sync)
 }
 
 struct Put {

@@ -1,4 +1,4 @@
-//! What a produced record set must be before a log takes it: Kafka's message format 2, read by hand.
+//! What a produced record set must be before a log takes it: message format 2, read by hand.
 //!
 //! [`check`] decides from the bytes of one partition of a Produce request, in the order in which
 //! Kafka finds its faults, and allocates nothing. [`BatchHeader`] is the fixed part of a batch for

@@ -1,0 +1,124 @@
+//! From a request to its answer, where it is not for the coordinator.
+//!
+//! Decided here: what is waited for. A change of the catalog that was asked for is answered when it
+//! is durable and every thread has applied it; one that Metadata makes on demand, by nobody.
+
+use std::rc::Rc;
+
+use quorate_core::NodeId;
+
+use super::{Node, Plan, cluster, configs, metadata, partitions, topics, versions};
+use crate::catalog::Operation;
+use crate::core_thread::Thread;
+use crate::dispatch::ConnContext;
+use crate::wire::{BrokerRequest, BrokerResponse};
+
+/// What a handler gives back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer<R> {
+    /// The answer.
+    Send(R),
+    /// The request wants no answer: Produce with acks 0.
+    Silent,
+    /// The connection is to be closed.
+    Close,
+}
+
+impl<R> Answer<R> {
+    /// The same answer as another type.
+    pub fn map<T>(self, with: impl FnOnce(R) -> T) -> Answer<T> {
+        match self {
+            Answer::Send(response) => Answer::Send(with(response)),
+            Answer::Silent => Answer::Silent,
+            Answer::Close => Answer::Close,
+        }
+    }
+}
+
+/// Answers a request.
+pub async fn handle(
+    thread: &Rc<Thread>,
+    context: &ConnContext,
+    request: BrokerRequest,
+    version: i16,
+) -> Answer<BrokerResponse> {
+    let shared = Rc::clone(thread);
+    let entropy = &mut |bytes: &mut [u8]| (shared.shared().entropy)(bytes);
+    let settings = thread.settings();
+    let Some(node) = this_node(thread, context) else { return Answer::Close };
+    use BrokerResponse as To;
+    Answer::Send(match request {
+        BrokerRequest::ApiVersions(asked) => To::ApiVersions(versions::answer(&asked, version)),
+        BrokerRequest::ApiVersionsUnsupported => To::ApiVersions(versions::unsupported()),
+        BrokerRequest::Metadata(asked) => {
+            let told =
+                metadata::answer(&asked, version, &thread.topics(), settings, &node, entropy);
+            create_on_demand(thread, told.create);
+            To::Metadata(told.answer)
+        }
+        BrokerRequest::CreateTopics(asked) => {
+            let plan = topics::create(&asked, &thread.topics(), settings, &node, entropy);
+            To::CreateTopics(carry_out(thread, plan).await)
+        }
+        BrokerRequest::DeleteTopics(asked) => {
+            let plan = topics::delete(&asked, &thread.topics());
+            To::DeleteTopics(carry_out(thread, plan).await)
+        }
+        BrokerRequest::CreatePartitions(asked) => {
+            let plan = partitions::grow(&asked, &thread.topics(), &node);
+            To::CreatePartitions(carry_out(thread, plan).await)
+        }
+        BrokerRequest::DescribeConfigs(asked) => {
+            To::DescribeConfigs(configs::answer(&asked, &thread.topics(), settings, &node))
+        }
+        BrokerRequest::DescribeCluster(asked) => {
+            To::DescribeCluster(cluster::answer(&asked, &node))
+        }
+        BrokerRequest::Produce(_)
+        | BrokerRequest::Fetch(_)
+        | BrokerRequest::ListOffsets(_)
+        | BrokerRequest::InitProducerId(_) => return Answer::Close,
+    })
+}
+
+/// This node, at the address that the client of a connection reaches it at.
+fn this_node(thread: &Thread, context: &ConnContext) -> Option<Node> {
+    let identity = &thread.shared().identity;
+    let id = identity.node_id;
+    let endpoint = context.endpoint(thread, NodeId(id))?;
+    Some(Node {
+        cluster_id: identity.cluster_id.as_str().into(),
+        id,
+        host: endpoint.host,
+        port: endpoint.port,
+        leader_epoch: thread.shared().leader_epoch,
+    })
+}
+
+/// Does what a plan wants, all of it at once, and gives the answer.
+async fn carry_out<R>(thread: &Rc<Thread>, mut plan: Plan<R>) -> R {
+    let operations = std::mem::take(&mut plan.operations);
+    // Tasks of a thread start in the order in which they are spawned, and go on without the client.
+    let started = operations.into_iter().map(|operation| {
+        let thread = Rc::clone(thread);
+        tokio::task::spawn_local(async move { thread.change_catalog(operation).await })
+    });
+    let started: Vec<_> = started.collect();
+    let mut outcomes = Vec::new();
+    for change in started {
+        match change.await {
+            Ok(Ok(outcome)) => outcomes.push(outcome),
+            // What is not done when the broker stops, neither is what comes after it.
+            Ok(Err(_)) | Err(_) => break,
+        }
+    }
+    plan.answer(outcomes)
+}
+
+fn create_on_demand(thread: &Rc<Thread>, operations: Vec<Operation>) {
+    for operation in operations {
+        let thread = Rc::clone(thread);
+        // One that another request has created meanwhile is refused, and nobody has to know.
+        tokio::task::spawn_local(async move { thread.change_catalog(operation).await });
+    }
+}

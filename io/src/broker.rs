@@ -1,0 +1,272 @@
+//! A broker: core threads over stores, behind a listener.
+//!
+//! Decided here: what a broker is made of, in which order it comes up (it listens first and loads
+//! after) and how it stops. Nothing here names a thread, a socket or a signal: the loops of the
+//! threads are given to `spawn`, and are threads in production and tasks in a simulation.
+
+use std::any::Any;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use quorate_core::Config;
+use quorate_core::config::ServerAssignor;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::catalog::{Boot, Catalog, Operation, Outcome};
+use crate::cli::{ClassicServerAssignor, Settings};
+use crate::clock::Clock;
+use crate::core_thread::{Core, Entropy, Shared, Thread, run};
+use crate::disk::Wake;
+use crate::journal::JournalStore;
+use crate::listener::accept;
+use crate::log::{LogStore, Recovered};
+use crate::message::Message;
+use crate::net::Listener;
+use crate::telemetry;
+
+/// How long a stop waits for what is in flight.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A future that stays on its thread.
+pub type LocalBoxFuture = Pin<Box<dyn Future<Output = ()>>>;
+/// Makes the loop of a thread, on that thread.
+pub type Loop = Box<dyn FnOnce() -> LocalBoxFuture + Send>;
+
+/// Wakes the thread that owns the catalog: made before there is a thread, for a store that wants it
+/// when it is opened.
+#[derive(Clone, Default)]
+pub struct Alarm(Arc<OnceLock<mpsc::UnboundedSender<Message>>>);
+
+impl Alarm {
+    /// The function to wake with. It does nothing until the broker starts.
+    #[must_use]
+    pub fn wake(&self) -> Wake {
+        let alarm = Arc::clone(&self.0);
+        Arc::new(move || {
+            if let Some(owner) = alarm.get() {
+                // A thread that has ended takes no completions.
+                let _ = owner.send(Message::Wake);
+            }
+        })
+    }
+}
+
+/// The stores of a broker.
+pub struct Stores {
+    /// Of the coordinator.
+    pub journal: Arc<dyn JournalStore>,
+    /// Of topics.
+    pub catalog: Box<dyn Catalog>,
+    /// What the catalog held when it was opened.
+    pub boot: Boot,
+    /// Of records.
+    pub log: Arc<dyn LogStore>,
+    /// The partitions that were found in it.
+    pub partitions: Vec<Recovered>,
+    /// What wakes the catalog's thread.
+    pub alarm: Alarm,
+    /// Makes everything that was acknowledged survive a power failure. Called once, when the broker
+    /// has stopped, before the clean stop is written; it may block.
+    pub sync: Sync,
+    /// What has to live until all threads have ended: the writers.
+    pub keep: Box<dyn Any + Send>,
+}
+
+/// See [`Stores::sync`].
+pub type Sync = Box<dyn FnOnce() -> Result<(), String> + Send>;
+
+/// A broker that runs.
+pub struct Broker {
+    shared: Arc<Shared>,
+    listening: Option<oneshot::Receiver<io::Result<SocketAddr>>>,
+    ended: mpsc::UnboundedReceiver<()>,
+    sync: Sync,
+    keep: Box<dyn Any + Send>,
+}
+
+impl Broker {
+    /// Starts a broker of `cores` threads. `spawn` is called once for each of them, with its number
+    /// and what is to run on it, within a tokio runtime and a `LocalSet`.
+    pub fn start<L: Listener>(
+        settings: Settings,
+        cores: usize,
+        mut spawn: impl FnMut(usize, Loop),
+        listener: L::Detached,
+        stores: Stores,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Broker {
+        assert!(cores > 0, "a broker has at least one thread");
+        let Stores { journal, catalog, boot, log, partitions, alarm, sync, keep } = stores;
+        let Boot { identity, topics, leader_epoch, .. } = boot;
+        let (boxes, inboxes): (Vec<_>, Vec<_>) =
+            (0..cores).map(|_| mpsc::unbounded_channel()).unzip();
+        // A second broker over the same stores is a fault of the caller, who opens them anew.
+        let _ = alarm.0.set(boxes[0].clone());
+        let mut node_secret = [0; 32];
+        entropy(&mut node_secret);
+        let config = core_config(&settings);
+        let panics = AtomicU64::new(0);
+        let shared =
+            Arc::new(Shared { settings, identity, leader_epoch, clock, entropy, panics, boxes });
+        let (ends, ended) = mpsc::unbounded_channel();
+        let (heard, listening) = oneshot::channel();
+        let mut first = Some((catalog, listener, heard));
+        for (index, inbox) in inboxes.into_iter().enumerate() {
+            let (catalog, listener) = match first.take() {
+                Some((catalog, listener, heard)) => (Some(catalog), Some((listener, heard))),
+                None => (None, None),
+            };
+            let core = Core {
+                index,
+                shared: Arc::clone(&shared),
+                inbox,
+                journal: Arc::clone(&journal),
+                catalog,
+                topics: topics.clone(),
+                config: config.clone(),
+                node_secret,
+                notes: telemetry::LOGGED,
+            };
+            let end = ends.clone();
+            spawn(index, Box::new(move || Box::pin(core_loop::<L>(core, listener, end))));
+        }
+        Broker { shared, listening: Some(listening), ended, sync, keep }
+    }
+
+    /// Waits until the broker listens: the address, or why it cannot.
+    pub async fn listening(&mut self) -> io::Result<SocketAddr> {
+        let listening = self.listening.take().expect("it is asked once");
+        listening.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    /// How many panics were caught so far. Zero is what is expected.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.shared.panics.load(Ordering::Relaxed)
+    }
+
+    /// Stops accepting, finishes what is in flight, answers what is parked, writes that the stop was
+    /// clean, and ends the threads.
+    pub async fn stop(mut self) -> Result<(), StopError> {
+        let (grace, clean) = (self.shared.clock.mono() + GRACE, &self.shared);
+        let quiet = self.quiet();
+        let until = clean.clock.sleep_until(grace);
+        let quiet = tokio::select! {
+            biased;
+            () = quiet => Ok(()),
+            () = until => Err(StopError::TooSlow(GRACE)),
+        };
+        let stopped = match (quiet, (self.sync)()) {
+            (Ok(()), Ok(())) => clean_stop(&self.shared).await,
+            (_, Err(reason)) => Err(StopError::NotSynced(reason)),
+            (Err(slow), Ok(())) => Err(slow),
+        };
+        for core in &self.shared.boxes {
+            // A thread that has ended needs no telling.
+            let _ = core.send(Message::Quit);
+        }
+        while self.ended.recv().await.is_some() {}
+        drop(self.keep);
+        stopped
+    }
+
+    /// Tells all threads to stop, and waits until they have nothing left to do.
+    fn quiet(&self) -> impl Future<Output = ()> + use<> {
+        let quiet: Vec<_> = self
+            .shared
+            .boxes
+            .iter()
+            .map(|core| {
+                let (quiet, is_quiet) = oneshot::channel();
+                // A thread that has ended is quiet.
+                let _ = core.send(Message::Stop(quiet));
+                is_quiet
+            })
+            .collect();
+        async move {
+            for quiet in quiet {
+                let _ = quiet.await;
+            }
+        }
+    }
+}
+
+/// A stop that was not clean: the next start checks more, and nothing acknowledged is lost.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StopError {
+    /// Something was in flight for too long.
+    #[error("requests were still in flight after {0:?}; they got no answer")]
+    TooSlow(Duration),
+    /// The stores could not be synced.
+    #[error("the stores could not be synced: {0}")]
+    NotSynced(String),
+    /// The catalog could not write that the stop was clean.
+    #[error("the catalog could not write that the stop was clean")]
+    NotWritten,
+}
+
+async fn clean_stop(shared: &Shared) -> Result<(), StopError> {
+    let (done, written) = oneshot::channel();
+    let work = move |thread: &Rc<Thread>| {
+        let thread = Rc::clone(thread);
+        tokio::task::spawn_local(async move {
+            // The broker waits for it, unless it is gone itself.
+            let _ = done.send(thread.change_catalog(Operation::CleanStop).await);
+        });
+    };
+    let _ = shared.boxes[0].send(Message::Run(Box::new(work)));
+    let until = shared.clock.sleep_until(shared.clock.mono() + GRACE);
+    let written = tokio::select! {
+        biased;
+        written = written => matches!(written, Ok(Ok(Outcome::Stopped))),
+        () = until => false,
+    };
+    if written { Ok(()) } else { Err(StopError::NotWritten) }
+}
+
+async fn core_loop<L: Listener>(
+    core: Core,
+    listener: Option<(L::Detached, oneshot::Sender<io::Result<SocketAddr>>)>,
+    _end: mpsc::UnboundedSender<()>,
+) {
+    run(core, |thread| {
+        let Some((listener, heard)) = listener else { return };
+        let listening = L::attach(listener).and_then(|listener| {
+            let address = listener.local_addr()?;
+            let accepting = tokio::task::spawn_local(accept(Rc::clone(thread), listener));
+            *thread.acceptor.borrow_mut() = Some(accepting.abort_handle());
+            Ok(address)
+        });
+        // Who started the broker may not want to know.
+        let _ = heard.send(listening);
+    })
+    .await;
+}
+
+/// The coordinator's part of the settings.
+#[must_use]
+fn core_config(settings: &Settings) -> Config {
+    Config {
+        min_session_timeout: settings.group_min_session_timeout,
+        max_session_timeout: settings.group_max_session_timeout,
+        initial_rebalance_delay: settings.group_initial_rebalance_delay,
+        max_group_size: settings.group_max_size,
+        max_offset_metadata: settings.offset_metadata_max_bytes,
+        offsets_retention: settings.offsets_retention,
+        retention_check_interval: settings.offsets_retention_check_interval,
+        write_timeout: settings.offsets_commit_timeout,
+        server_assignor: match settings.classic_server_assignor {
+            ClassicServerAssignor::RoundRobin => ServerAssignor::RoundRobin,
+            ClassicServerAssignor::None => ServerAssignor::None,
+        },
+        max_batch_bytes: settings.message_max_bytes,
+        ..Config::default()
+    }
+}

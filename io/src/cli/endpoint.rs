@@ -1,0 +1,182 @@
+//! Addresses: `HOST:PORT` of `--listen`, and Kafka's `PLAINTEXT://HOST:PORT` lists.
+//!
+//! Decided here: which listeners can be served. That is one, without encryption; one that only a
+//! controller of Kafka's would have is passed over, so that a user's settings carry over.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A host and a port to listen on or to be reached at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// A name or an address, IPv6 without brackets. Empty: every interface, as in Kafka.
+    pub host: String,
+    /// The port; 0 lets the operating system choose.
+    pub port: u16,
+}
+
+/// What is wrong with an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// There is no port, or it is no number up to 65535.
+    #[error("'{0}' is not HOST:PORT with a port from 0 to 65535, for example 127.0.0.1:9092")]
+    Shape(String),
+    /// An IPv6 address whose last group could be the port.
+    #[error("'{0}' is ambiguous: write an IPv6 address in brackets, for example [::1]:9092")]
+    Brackets(String),
+    /// A listener without `NAME://`.
+    #[error("'{0}' has no listener name: write PLAINTEXT://{0}")]
+    NoName(String),
+    /// A listener with encryption, authentication or a name of its own.
+    #[error(
+        "listener '{0}' cannot be served: only PLAINTEXT is, so write PLAINTEXT://HOST:PORT \
+         and put anything that encrypts in front of it"
+    )]
+    Protocol(String),
+    /// Not exactly one listener for clients.
+    #[error("'{list}' names {count} PLAINTEXT listeners: name exactly one")]
+    Count {
+        /// The list as it was given.
+        list: String,
+        /// How many listeners for clients it holds.
+        count: usize,
+    },
+    /// An advertised address that no client can connect to.
+    #[error("clients cannot connect to '{0}': advertise the name or address that they reach")]
+    Unreachable(String),
+}
+
+impl Endpoint {
+    /// An address from its two parts.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port }
+    }
+
+    /// Whether this listens on every interface, so that it cannot be told to clients.
+    pub fn is_wildcard(&self) -> bool {
+        matches!(self.host.as_str(), "" | "0.0.0.0" | "::")
+    }
+
+    /// The one PLAINTEXT listener of Kafka's setting `listeners`. Listeners whose name is in
+    /// `controllers` (Kafka's `controller.listener.names`) are not for clients and are skipped.
+    pub(super) fn of_listeners(list: &str, controllers: &[String]) -> Result<Self, EndpointError> {
+        let mut found = Vec::new();
+        for listener in list.split(',').map(str::trim).filter(|listener| !listener.is_empty()) {
+            let (name, address) = listener
+                .split_once("://")
+                .ok_or_else(|| EndpointError::NoName(listener.to_owned()))?;
+            if controllers.iter().any(|controller| controller.eq_ignore_ascii_case(name)) {
+                continue;
+            }
+            if !name.eq_ignore_ascii_case("PLAINTEXT") {
+                return Err(EndpointError::Protocol(listener.to_owned()));
+            }
+            found.push(address.parse()?);
+        }
+        let count = found.len();
+        found.pop().filter(|_| count == 1).ok_or(EndpointError::Count { list: list.into(), count })
+    }
+
+    /// The same for `advertised.listeners`, where the address must be one to connect to.
+    pub(super) fn of_advertised(list: &str, controllers: &[String]) -> Result<Self, EndpointError> {
+        let endpoint = Self::of_listeners(list, controllers)?;
+        if endpoint.is_wildcard() {
+            return Err(EndpointError::Unreachable(endpoint.to_string()));
+        }
+        Ok(endpoint)
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let shape = || EndpointError::Shape(text.to_owned());
+        let (host, port) = text.trim().rsplit_once(':').ok_or_else(shape)?;
+        if port.starts_with('+') {
+            return Err(shape());
+        }
+        let port = port.parse().map_err(|_| shape())?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        match bare {
+            None if host.contains(':') => Err(EndpointError::Brackets(text.to_owned())),
+            _ => Ok(Self::new(bare.unwrap_or(host), port)),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_written_back_the_same() {
+        for (text, host, port) in [
+            ("127.0.0.1:9092", "127.0.0.1", 9092),
+            ("[::1]:0", "::1", 0),
+            ("broker.example:65535", "broker.example", 65535),
+            (":9092", "", 9092),
+        ] {
+            assert_eq!(text.parse(), Ok(Endpoint::new(host, port)));
+            assert_eq!(Endpoint::new(host, port).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_wrong_is_told_apart() {
+        use EndpointError::{Brackets, Shape};
+        for (text, error) in [
+            ("localhost", Shape("localhost".to_owned())),
+            ("localhost:", Shape("localhost:".to_owned())),
+            ("localhost:+1", Shape("localhost:+1".to_owned())),
+            ("localhost:65536", Shape("localhost:65536".to_owned())),
+            ("::1:9092", Brackets("::1:9092".to_owned())),
+        ] {
+            assert_eq!(text.parse::<Endpoint>(), Err(error));
+        }
+    }
+
+    #[test]
+    fn the_one_plaintext_listener_is_found() {
+        let controllers = ["CONTROLLER".to_owned()];
+        for list in [
+            "PLAINTEXT://h:1",
+            " plaintext://h:1 ,",
+            "CONTROLLER://c:2,PLAINTEXT://h:1",
+            "PLAINTEXT://h:1,controller://:2",
+        ] {
+            assert_eq!(Endpoint::of_listeners(list, &controllers), Ok(Endpoint::new("h", 1)));
+        }
+        let count = |list: &str, count| EndpointError::Count { list: list.to_owned(), count };
+        for (list, error) in [
+            ("", count("", 0)),
+            ("CONTROLLER://c:2", count("CONTROLLER://c:2", 0)),
+            ("PLAINTEXT://a:1,PLAINTEXT://b:2", count("PLAINTEXT://a:1,PLAINTEXT://b:2", 2)),
+            ("h:1", EndpointError::NoName("h:1".to_owned())),
+            ("SSL://h:1", EndpointError::Protocol("SSL://h:1".to_owned())),
+        ] {
+            assert_eq!(Endpoint::of_listeners(list, &controllers), Err(error));
+        }
+    }
+
+    #[test]
+    fn a_wildcard_cannot_be_advertised() {
+        for wildcard in [":1", "0.0.0.0:1", "[::]:1"] {
+            let list = format!("PLAINTEXT://{wildcard}");
+            let refused = Err(EndpointError::Unreachable(wildcard.to_owned()));
+            assert_eq!(Endpoint::of_advertised(&list, &[]), refused);
+        }
+        let named = Endpoint::of_advertised("PLAINTEXT://broker.example:1", &[]);
+        assert_eq!(named, Ok(Endpoint::new("broker.example", 1)));
+    }
+}

@@ -1,0 +1,294 @@
+//! A connection: frames in, answers out.
+//!
+//! Decided here: that a connection executes one request at a time, in order, as Kafka does, and
+//! reads ahead meanwhile; that answers are written when no whole frame waits or the next request
+//! has to wait, so that pipelined ones share a write; that one whose request is parked is still
+//! watched for its end; and that it moves once, to the thread that has its group.
+
+pub mod input;
+#[cfg(test)]
+mod tests;
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use quorate_core::Text;
+use tokio::io::{AsyncReadExt, ReadBuf};
+
+use crate::connections::{End, Handle, Key};
+use crate::core_thread::{SCRATCH, Thread};
+use crate::dispatch::{Verdict, dispatch};
+use crate::message::Message;
+use crate::net::Io;
+use crate::turn::panic_message;
+use input::Input;
+
+/// Bytes that are read ahead while a request executes, and answers that are held back at most
+/// while more requests wait.
+const AHEAD: usize = SCRATCH;
+
+/// The two ends of a connection.
+#[derive(Debug, Clone)]
+pub struct Ends {
+    /// The client's.
+    pub peer: SocketAddr,
+    /// Ours, as the client reached it.
+    pub local: SocketAddr,
+    /// The client's address in Java's form.
+    pub client_host: Text,
+}
+
+/// What of a connection goes to another thread.
+struct Luggage {
+    ends: Ends,
+    input: Input,
+    frame: Option<Bytes>,
+    moved: bool,
+}
+
+struct Connection<I> {
+    io: I,
+    thread: Rc<Thread>,
+    handle: Rc<Handle>,
+    ends: Ends,
+    input: Input,
+    /// A frame that was taken on another thread.
+    frame: Option<Bytes>,
+    /// Answers that are not written yet.
+    out: BytesMut,
+    moved: bool,
+}
+
+/// What becomes of a connection.
+enum Then {
+    Close,
+    Move(usize, Bytes),
+}
+
+/// Serves a connection on this thread or another, until its end.
+pub fn accepted<I: Io>(
+    thread: &Rc<Thread>,
+    core: usize,
+    io: I,
+    peer: SocketAddr,
+) -> io::Result<()> {
+    let local = io.local_addr()?;
+    let client_host = Text::from(format!("/{}", peer.ip()));
+    let ends = Ends { peer, local, client_host };
+    let luggage = Luggage { ends, input: Input::default(), frame: None, moved: false };
+    if core == thread.index() {
+        start(thread, io, luggage);
+        return Ok(());
+    }
+    send::<I>(thread, core, io.detach()?, luggage);
+    Ok(())
+}
+
+fn send<I: Io>(thread: &Rc<Thread>, core: usize, io: I::Detached, luggage: Luggage) {
+    let arrive = move |thread: &Rc<Thread>| match I::attach(io) {
+        Ok(io) => start(thread, io, luggage),
+        Err(error) => tracing::warn!("a connection of {} is lost: {error}", luggage.ends.peer),
+    };
+    thread.send(core, Message::Run(Box::new(arrive)));
+}
+
+fn start<I: Io>(thread: &Rc<Thread>, io: I, luggage: Luggage) {
+    let (key, handle) = thread.connections.borrow_mut().add(thread.clock().mono());
+    let Luggage { ends, input, frame, moved } = luggage;
+    let thread = Rc::clone(thread);
+    let out = BytesMut::new();
+    let registered = Registered { thread: Rc::clone(&thread), key };
+    let connection = Connection { io, thread, handle, ends, input, frame, out, moved };
+    tokio::task::spawn_local(connection.serve(registered));
+}
+
+/// A connection that its thread knows of, for as long as this is there.
+struct Registered {
+    thread: Rc<Thread>,
+    key: Key,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.thread.connections.borrow_mut().remove(self.key);
+        // A thread that stops waits for its last connection.
+        self.thread.wake();
+    }
+}
+
+impl<I: Io> Connection<I> {
+    async fn serve(mut self, registered: Registered) {
+        let then = self.run().await;
+        let (core, frame) = match then {
+            Then::Close => return,
+            Then::Move(core, frame) => (core, frame),
+        };
+        let Connection { io, thread, ends, input, .. } = self;
+        let peer = ends.peer;
+        let luggage = Luggage { ends, input, frame: Some(frame), moved: true };
+        match io.detach() {
+            Ok(io) => send::<I>(&thread, core, io, luggage),
+            Err(error) => tracing::warn!("a connection of {peer} is lost: {error}"),
+        }
+        drop(registered);
+    }
+
+    async fn run(&mut self) -> Then {
+        while let Some(frame) = self.next_frame().await {
+            match self.execute(frame).await {
+                Verdict::Answer(answer) if self.out.is_empty() => self.out = answer,
+                Verdict::Answer(answer) => self.out.extend_from_slice(&answer),
+                Verdict::Silent => {}
+                Verdict::Mute => {
+                    self.muted().await;
+                    return Then::Close;
+                }
+                Verdict::Close => {
+                    // What was asked before is still answered.
+                    self.flushed().await;
+                    return Then::Close;
+                }
+                Verdict::Move(core, frame) => {
+                    if !self.flushed().await {
+                        return Then::Close;
+                    }
+                    return Then::Move(core, frame);
+                }
+            }
+        }
+        Then::Close
+    }
+
+    /// The next frame. None at the connection's end.
+    async fn next_frame(&mut self) -> Option<Bytes> {
+        if let Some(frame) = self.frame.take() {
+            return Some(frame);
+        }
+        let most = self.thread.settings().socket_request_max_bytes;
+        loop {
+            if self.out.len() > AHEAD && !self.flushed().await {
+                return None;
+            }
+            match self.input.take_frame(most) {
+                Ok(Some(frame)) if self.handle.end().is_none() => return Some(frame),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!("the connection of {} is closed: {error}", self.ends.peer);
+                    self.flushed().await;
+                    return None;
+                }
+            }
+            if !self.flushed().await {
+                return None;
+            }
+            let came = poll_fn(|cx| match self.handle.poll_end(cx) {
+                Poll::Ready(_) => Poll::Ready(false),
+                Poll::Pending => self.poll_read(cx).map(|read| read.is_ok_and(|bytes| bytes > 0)),
+            });
+            if !came.await {
+                return None;
+            }
+        }
+    }
+
+    /// Runs a request, writes what is due and reads ahead meanwhile.
+    async fn execute(&mut self, frame: Bytes) -> Verdict {
+        let (thread, ends) = (Rc::clone(&self.thread), self.ends.clone());
+        let mut request = pin!(dispatch(&thread, &ends, frame, self.moved));
+        poll_fn(|cx| {
+            let polled = catch_unwind(AssertUnwindSafe(|| request.as_mut().poll(cx)));
+            match polled {
+                Ok(Poll::Ready(verdict)) => return Poll::Ready(verdict),
+                Ok(Poll::Pending) => {}
+                Err(panic) => {
+                    thread.shared().panics.fetch_add(1, Ordering::Relaxed);
+                    let (peer, message) = (ends.peer, panic_message(&*panic));
+                    tracing::error!("a request of {peer} panicked, it is closed: {message}");
+                    return Poll::Ready(Verdict::Close);
+                }
+            }
+            if self.poll_parked(cx) { Poll::Ready(Verdict::Close) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// While a request is parked: writes what is due, reads ahead, and says whether this is the
+    /// connection's end.
+    fn poll_parked(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.handle.poll_end(cx) == Poll::Ready(End::Idle) {
+            return true;
+        }
+        if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
+            return true;
+        }
+        while self.input.len() < AHEAD {
+            match self.poll_read(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return true,
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => return false,
+            }
+        }
+        false
+    }
+
+    /// Waits for the connection's end, as one whose request is never answered.
+    async fn muted(&mut self) {
+        poll_fn(|cx| {
+            let end = self.handle.poll_end(cx).is_ready() || self.poll_parked(cx);
+            if end { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Writes what is due. False if the connection is at its end.
+    async fn flushed(&mut self) -> bool {
+        poll_fn(|cx| {
+            // A client that does not read what it asked for is silent too.
+            if self.handle.poll_end(cx) == Poll::Ready(End::Idle) {
+                return Poll::Ready(false);
+            }
+            self.poll_flush(cx).map(|written| written.is_ok())
+        })
+        .await
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.out.is_empty() {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.out))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.handle.heard(self.thread.clock().mono());
+            self.out.advance(written);
+        }
+        // An idle connection keeps no buffer.
+        self.out = BytesMut::new();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once: into the thread's scratch, but the rest of a long frame into its own memory.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let most = self.thread.settings().socket_request_max_bytes;
+        let missing = self.input.missing(most).unwrap_or(0);
+        let read = if missing > AHEAD && self.input.len() >= AHEAD {
+            let spare = self.input.spare(missing);
+            let mut read = pin!(self.io.read_buf(spare));
+            ready!(read.as_mut().poll(cx))?
+        } else {
+            let mut scratch = self.thread.scratch.borrow_mut();
+            let mut buffer = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+            self.input.push(buffer.filled());
+            buffer.filled().len()
+        };
+        self.handle.heard(self.thread.clock().mono());
+        Poll::Ready(Ok(read))
+    }
+}

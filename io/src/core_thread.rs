@@ -1,0 +1,213 @@
+//! A core thread: its shards, partitions and connections, and one sleep to the next deadline.
+//!
+//! Decided here: what belongs to a thread and who may touch it. Everything in a [`Thread`] is
+//! single threaded; a request of a group whose shard is here takes no lock and no channel. What is
+//! for another thread goes into its box ([`Message`]), and never waits.
+
+mod catalog;
+mod group;
+mod run;
+
+use std::cell::{Cell, Ref, RefCell};
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::task::Waker;
+
+use quorate_core::{Instant, Now, Router, ShardId};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+use uuid::Uuid;
+
+use crate::catalog::{Identity, Topics};
+use crate::cli::Settings;
+use crate::clock::Clock;
+use crate::connections::Connections;
+use crate::message::Message;
+use crate::open::Open;
+use crate::turn::Turn;
+
+pub use catalog::core_topics;
+pub(crate) use run::{Core, run};
+
+/// Fills a slice with random bytes.
+pub type Entropy = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
+/// Bytes that a connection reads at once.
+pub(crate) const SCRATCH: usize = 64 << 10;
+
+/// What all threads know of the broker.
+pub struct Shared {
+    /// What it runs with.
+    pub settings: Settings,
+    /// Who it is.
+    pub identity: Identity,
+    /// Leader epoch of all partitions.
+    pub leader_epoch: i32,
+    /// Both clocks.
+    pub clock: Clock,
+    /// Randomness.
+    pub entropy: Entropy,
+    /// Panics that were caught, of shards and of requests. Zero is what is expected.
+    pub panics: AtomicU64,
+    /// One box a thread.
+    pub boxes: Vec<mpsc::UnboundedSender<Message>>,
+}
+
+/// What everything on a thread shares. Never borrowed over an await.
+pub struct Thread {
+    index: usize,
+    shared: Arc<Shared>,
+    router: RefCell<Router>,
+    open: RefCell<Open>,
+    turn: RefCell<Turn>,
+    topics: RefCell<Topics>,
+    coordinator_topics: RefCell<Arc<quorate_core::Topics>>,
+    owner: RefCell<Option<catalog::Owner>>,
+    pub(crate) connections: RefCell<Connections>,
+    pub(crate) scratch: RefCell<Box<[u8]>>,
+    /// The task that accepts connections, on the thread that does.
+    pub(crate) acceptor: RefCell<Option<AbortHandle>>,
+    bell: Bell,
+}
+
+/// The broker stops, and with it what was asked of another thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the broker stops")]
+pub struct Stopped;
+
+impl Thread {
+    /// Which thread this is.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// How many threads there are.
+    #[must_use]
+    pub fn cores(&self) -> usize {
+        self.shared.boxes.len()
+    }
+
+    /// What the broker runs with.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// What all threads know.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.shared.clock.now()
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// Sleeps until a moment of the monotonic clock.
+    pub async fn sleep_until(&self, at: Instant) {
+        self.shared.clock.sleep_until(at).await;
+    }
+
+    /// The topics as this thread knows them. Never hold it over an await.
+    pub fn topics(&self) -> Ref<'_, Topics> {
+        self.topics.borrow()
+    }
+
+    /// 16 random bytes.
+    #[must_use]
+    pub fn random(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        (self.shared.entropy)(&mut bytes);
+        bytes
+    }
+
+    /// The thread that is a partition's home.
+    #[must_use]
+    pub fn home_of(&self, topic: Uuid, partition: i32) -> usize {
+        // Ids are random, so any of their bits are as good as a hash.
+        let spread = topic.as_u64_pair().1 ^ u64::from(partition.unsigned_abs());
+        (spread % self.cores() as u64) as usize
+    }
+
+    /// The thread that has a shard.
+    #[must_use]
+    pub fn core_of_shard(&self, shard: ShardId) -> usize {
+        shard.0 as usize % self.cores()
+    }
+
+    /// Runs work on another thread, or here, and gives its result. Who stops waiting does not stop
+    /// the work.
+    pub async fn on<T, F, Fut>(self: &Rc<Self>, core: usize, work: F) -> Result<T, Stopped>
+    where
+        F: FnOnce(Rc<Thread>) -> Fut + Send + 'static,
+        Fut: Future<Output = T> + 'static,
+        T: Send + 'static,
+    {
+        if core == self.index {
+            return Ok(work(Rc::clone(self)).await);
+        }
+        let (done, result) = oneshot::channel();
+        self.send(
+            core,
+            Message::Run(Box::new(move |thread| {
+                let work = work(Rc::clone(thread));
+                tokio::task::spawn_local(async move {
+                    // Nobody listens where the connection that asked is gone.
+                    let _ = done.send(work.await);
+                });
+            })),
+        );
+        result.await.map_err(|_| Stopped)
+    }
+
+    /// Makes the thread take a turn.
+    pub(crate) fn wake(&self) {
+        self.bell.ring();
+    }
+
+    /// Puts a message into a thread's box; into one's own it is taken out in the next turn.
+    pub(crate) fn send(&self, core: usize, message: Message) {
+        // A thread that has ended took part in a stop: nobody is left to care.
+        let _ = self.shared.boxes[core].send(message);
+    }
+}
+
+/// Wakes the turn from its own thread, without a lock.
+#[derive(Debug, Default)]
+struct Bell {
+    rung: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Bell {
+    fn ring(&self) {
+        if !self.rung.replace(true)
+            && let Some(waker) = &*self.waker.borrow()
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Whether it was rung since it was last asked; if not, the waker hears the next ring.
+    fn heard(&self, waker: &Waker) -> bool {
+        if self.rung.replace(false) {
+            return true;
+        }
+        let mut known = self.waker.borrow_mut();
+        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *known = Some(waker.clone());
+        }
+        false
+    }
+}

@@ -1,0 +1,115 @@
+//! The way of a group's request: checked, sent to its shard, waited for.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+
+use quorate_core::router::GatherId;
+use quorate_core::{GroupId, Input, Origin, Request, Routed, ShardId, Token};
+
+use super::Thread;
+use crate::message::Message;
+use crate::open::Outcome;
+
+impl Thread {
+    /// Asks the coordinator. Dropping the future abandons the request.
+    pub async fn group(self: &Rc<Self>, origin: Origin, request: Request) -> Outcome {
+        let routed = self.router.borrow_mut().request(request);
+        let waiting = match routed {
+            Routed::Done(answer) => return Outcome::Reply(answer),
+            Routed::Shard(shard, body) => {
+                let token = self.open.borrow_mut().request(shard);
+                self.ask(shard, token, origin, body);
+                Waiting { thread: self, token, gather: None }
+            }
+            Routed::Gather(gather, parts) => {
+                let token = self.open.borrow_mut().gathering();
+                let mut tokens = Vec::with_capacity(parts.len());
+                for (part, (shard, body)) in parts.into_iter().enumerate() {
+                    let part = self.open.borrow_mut().part(shard, token, gather, part);
+                    tokens.push(part);
+                    self.ask(shard, part, origin.clone(), body);
+                }
+                Waiting { thread: self, token, gather: Some((gather, tokens)) }
+            }
+        };
+        poll_fn(|cx| self.open.borrow_mut().poll(waiting.token, cx)).await
+    }
+
+    /// The thread whose shard a request is for, if it is for one group.
+    #[must_use]
+    pub fn core_of_request(&self, request: &Request) -> Option<usize> {
+        let group = one_group(request)?;
+        Some(self.core_of_shard(self.router.borrow().locate(&group.0)))
+    }
+
+    fn ask(&self, shard: ShardId, token: Token, origin: Origin, body: Request) {
+        let core = self.core_of_shard(shard);
+        if core == self.index {
+            self.turn.borrow_mut().push(shard, Input::Request { token, origin, body });
+            self.bell.ring();
+        } else {
+            self.send(core, Message::Request { shard, token, origin, body });
+        }
+    }
+
+    fn abandon(&self, token: Token) {
+        let Some(shard) = self.open.borrow_mut().abandon(token) else { return };
+        let core = self.core_of_shard(shard);
+        if core == self.index {
+            self.turn.borrow_mut().push(shard, Input::Abandoned { token });
+            self.bell.ring();
+        } else {
+            self.send(core, Message::Abandoned { shard, token });
+        }
+    }
+
+    /// Takes an outcome to the connection that waits for it.
+    pub(super) fn complete(&self, token: Token, outcome: Outcome) {
+        let core = crate::open::core_of(token);
+        if core == self.index {
+            self.open.borrow_mut().complete(token, outcome, &mut self.router.borrow_mut());
+        } else {
+            self.send(core, Message::Outcome { token, outcome });
+        }
+    }
+
+    /// Tells this thread's connections that a shard is gone.
+    pub(super) fn lose(&self, shard: ShardId) {
+        self.open.borrow_mut().lose(shard, &mut self.router.borrow_mut());
+    }
+}
+
+/// A request that is waited for. Its end, whichever, closes the token.
+struct Waiting<'a> {
+    thread: &'a Thread,
+    token: Token,
+    gather: Option<(GatherId, Vec<Token>)>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.thread.abandon(self.token);
+        if let Some((gather, parts)) = self.gather.take() {
+            parts.into_iter().for_each(|part| self.thread.abandon(part));
+            self.thread.router.borrow_mut().forget(gather);
+        }
+    }
+}
+
+/// The group of a request that is for one: its connection belongs on that group's thread.
+fn one_group(request: &Request) -> Option<&GroupId> {
+    match request {
+        Request::JoinGroup(join) => Some(&join.group_id),
+        Request::SyncGroup(sync) => Some(&sync.group_id),
+        Request::Heartbeat(beat) => Some(&beat.group_id),
+        Request::LeaveGroup(leave) => Some(&leave.group_id),
+        Request::OffsetCommit(commit) => Some(&commit.group_id),
+        Request::OffsetFetch(fetch) if fetch.groups.len() == 1 => Some(&fetch.groups[0].group_id),
+        Request::FindCoordinator(_)
+        | Request::OffsetFetch(_)
+        | Request::OffsetDelete(_)
+        | Request::ListGroups(_)
+        | Request::DescribeGroups(_)
+        | Request::DeleteGroups(_) => None,
+    }
+}

@@ -1,0 +1,437 @@
+//! The turn: what a thread does with its shards each time it wakes.
+//!
+//! Decided here: the order (design 8). What the journal completed comes first, then what clients
+//! ask, then the deadlines, and at the end one append for all shards that have something to store.
+//! A turn is a plain function over plain state: it reads no clock, waits for nothing, and leaves
+//! what is to be done in [`Out`].
+//!
+//! Also decided here: when a shard is loaded, how many load at once, what is answered meanwhile,
+//! and that one which panics is loaded again, until it has panicked three times within a minute.
+
+mod place;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_core::router::refuse;
+use quorate_core::{
+    Config, Effect, Effects, ErrorCode, Input, Instant, Loader, Note, NoteKinds, Now, Seed, Shard,
+    ShardId, Token, Topics, TopicsDelta,
+};
+
+use crate::journal::{Append, Completion, Outcome as Stored};
+use crate::open::Outcome;
+use place::{Active, Place, State};
+
+/// Shards of a thread whose rows are read at once: the journal holds memory for each.
+const LOADS_AT_ONCE: usize = 2;
+/// A shard that panics this often within [`PANIC_WINDOW`] is not loaded again.
+const PANICS: usize = 3;
+const PANIC_WINDOW: Duration = Duration::from_secs(60);
+
+/// The shards of one thread. See the module for what it decides.
+#[derive(Debug)]
+pub struct Turn {
+    config: Config,
+    node_secret: [u8; 32],
+    cores: u32,
+    places: Vec<Place>,
+    inbox: VecDeque<(ShardId, Input)>,
+    effects: Effects,
+    to_load: VecDeque<ShardId>,
+    loading: usize,
+    resigning: bool,
+}
+
+/// What is to be done after a turn. Kept and emptied by the caller, so that it costs nothing.
+#[derive(Debug, Default)]
+pub struct Out {
+    /// What became of requests.
+    pub outcomes: Vec<(Token, Outcome)>,
+    /// To be appended in one call.
+    pub appends: Vec<Append>,
+    /// To be acquired in one call.
+    pub acquire: Vec<ShardId>,
+    /// Shards whose next rows are to be asked for.
+    pub replay: Vec<(ShardId, quorate_core::Epoch)>,
+    /// Shards that are gone with all their requests.
+    pub lost: Vec<ShardId>,
+    /// What is worth telling.
+    pub notes: Vec<(ShardId, Note)>,
+    /// What is worth telling an operator of shards that fail.
+    pub faults: Vec<(ShardId, Fault)>,
+}
+
+/// What went wrong with a shard.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// It panicked.
+    #[error("panicked: {message}; it is loaded again")]
+    Panicked {
+        /// The panic's words.
+        message: String,
+    },
+    /// It panicked too often, and stays away until the broker is started again.
+    #[error("panicked {PANICS} times within a minute: {message}; it stays NOT_COORDINATOR")]
+    PanickedTooOften {
+        /// The panic's words.
+        message: String,
+    },
+    /// It cannot be loaded.
+    #[error("cannot be loaded: {reason}; it stays NOT_COORDINATOR")]
+    NotLoaded {
+        /// Why.
+        reason: String,
+    },
+    /// Another incarnation has it, or nobody can tell what is stored.
+    #[error("lost its journal: {reason}; it is loaded again")]
+    Fenced {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Fault {
+    /// Whether it is a fault of this program's.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        matches!(self, Fault::Panicked { .. } | Fault::PanickedTooOften { .. })
+    }
+}
+
+impl Turn {
+    /// The shards of thread `core` of `cores`: every `cores`-th of `shards`. None is loaded yet.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        node_secret: [u8; 32],
+        core: u32,
+        cores: u32,
+        shards: u32,
+        notes: NoteKinds,
+    ) -> Turn {
+        let mine = (core..shards).step_by(cores as usize).map(ShardId);
+        Turn {
+            config,
+            node_secret,
+            cores,
+            places: mine.map(Place::new).collect(),
+            inbox: VecDeque::new(),
+            effects: Effects::wanting(notes),
+            to_load: VecDeque::new(),
+            loading: 0,
+            resigning: false,
+        }
+    }
+
+    /// Begins to load all shards.
+    pub fn start(&mut self, out: &mut Out) {
+        out.acquire.extend(self.places.iter().map(|place| place.id));
+    }
+
+    /// Takes a request in, or that one is abandoned; the next [`run`](Self::run) does the rest.
+    pub fn push(&mut self, shard: ShardId, input: Input) {
+        self.inbox.push_back((shard, input));
+    }
+
+    /// Takes a change of the topics in. A shard that is still loading sees it in the view that it
+    /// is activated with.
+    pub fn topics_changed(&mut self, delta: &TopicsDelta) {
+        for place in &self.places {
+            if matches!(place.state, State::Active(_)) {
+                self.inbox.push_back((place.id, Input::Topics(delta.clone())));
+            }
+        }
+    }
+
+    /// Takes no new work: shards finish their appends and then answer who is parked.
+    pub fn resign(&mut self) {
+        self.resigning = true;
+        self.to_load.clear();
+        for place in &mut self.places {
+            match place.state {
+                State::Active(_) => self.inbox.push_back((place.id, Input::Resign)),
+                State::Loading(_) | State::Waiting => place.state = State::Gone,
+                State::Gone => {}
+            }
+        }
+    }
+
+    /// Whether nothing is left to do but what is asked for next.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.inbox.is_empty() && self.places.iter().all(Place::is_quiet)
+    }
+
+    /// When [`run`](Self::run) is next due without an input.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.places.iter().filter_map(Place::deadline).min()
+    }
+
+    /// One turn. `topics` is the thread's view as it is now.
+    pub fn run(
+        &mut self,
+        now: Now,
+        completions: &mut Vec<Completion>,
+        topics: &Arc<Topics>,
+        out: &mut Out,
+    ) {
+        for completion in completions.drain(..) {
+            self.completed(now, completion, topics, out);
+        }
+        // What is pushed while this runs is for the next turn.
+        for _ in 0..self.inbox.len() {
+            if let Some((shard, input)) = self.inbox.pop_front() {
+                self.input(now, shard, input, out);
+            }
+        }
+        for index in 0..self.places.len() {
+            if self.places[index].deadline().is_some_and(|due| due <= now.mono) {
+                self.step(now, index, Input::Deadline, out);
+            }
+        }
+        for place in &mut self.places {
+            if let State::Active(active) = &mut place.state {
+                out.appends.extend(active.flush(place.id));
+            }
+        }
+    }
+
+    fn index(&self, shard: ShardId) -> usize {
+        (shard.0 / self.cores) as usize
+    }
+
+    fn input(&mut self, now: Now, shard: ShardId, input: Input, out: &mut Out) {
+        let index = self.index(shard);
+        let error = match self.places[index].state {
+            State::Active(_) => return self.step(now, index, input, out),
+            State::Waiting | State::Loading(_) => ErrorCode::CoordinatorLoadInProgress,
+            State::Gone => ErrorCode::NotCoordinator,
+        };
+        if let Input::Request { token, body, .. } = input {
+            out.outcomes.push((token, Outcome::Reply(refuse(&body, error))));
+        }
+    }
+
+    /// Steps a shard, and does what it says. One that panics is dropped.
+    fn step(&mut self, now: Now, index: usize, input: Input, out: &mut Out) {
+        let State::Active(active) = &mut self.places[index].state else { return };
+        let (shard, effects) = (&mut active.shard, &mut self.effects);
+        // After a panic neither the shard nor what it said is looked at again.
+        let stepped = catch_unwind(AssertUnwindSafe(|| shard.step(now, input, effects)));
+        match stepped {
+            Ok(()) => self.effects(index, out),
+            Err(panic) => self.panicked(now, index, panic_message(&*panic), out),
+        }
+    }
+
+    fn effects(&mut self, index: usize, out: &mut Out) {
+        let place = &mut self.places[index];
+        let State::Active(active) = &mut place.state else { return };
+        for effect in self.effects.drain() {
+            match effect {
+                Effect::Reply { token, body } => out.outcomes.push((token, Outcome::Reply(body))),
+                Effect::Dropped { token, .. } => out.outcomes.push((token, Outcome::Dropped)),
+                Effect::Append(batch) => active.queue.push(batch),
+                Effect::Note(note) => out.notes.push((place.id, note)),
+            }
+        }
+        active.deadline = active.shard.next_deadline();
+    }
+
+    fn panicked(&mut self, now: Now, index: usize, message: String, out: &mut Out) {
+        self.effects.drain().for_each(drop);
+        let place = &mut self.places[index];
+        place.panics.retain(|at| now.mono.since(*at) < PANIC_WINDOW);
+        place.panics.push(now.mono);
+        out.lost.push(place.id);
+        if place.panics.len() >= PANICS || self.resigning {
+            place.state = State::Gone;
+            out.faults.push((place.id, Fault::PanickedTooOften { message }));
+        } else {
+            place.state = State::Waiting;
+            out.acquire.push(place.id);
+            out.faults.push((place.id, Fault::Panicked { message }));
+        }
+    }
+
+    fn completed(&mut self, now: Now, done: Completion, topics: &Arc<Topics>, out: &mut Out) {
+        match done {
+            Completion::Acquired { shard, epoch, next } => self.acquired(shard, epoch, next, out),
+            Completion::Rows { shard, epoch, rows, last } => {
+                let index = self.index(shard);
+                match &mut self.places[index].state {
+                    State::Loading(loader) if loader.epoch == epoch => {}
+                    _ => return,
+                }
+                self.rows(index, rows, out);
+                match &self.places[index].state {
+                    State::Loading(_) if !last => out.replay.push((shard, epoch)),
+                    State::Loading(_) => self.activate(now, index, topics, out),
+                    _ => {}
+                }
+            }
+            Completion::Unavailable { shard } => {
+                let reason = "the journal does not give it".to_owned();
+                self.not_loaded(self.index(shard), reason, out);
+            }
+            Completion::Append { shard, epoch, outcome } => {
+                let index = self.index(shard);
+                match &mut self.places[index].state {
+                    State::Active(active) if active.shard.epoch() == epoch => {
+                        active.in_flight = false;
+                    }
+                    _ => return,
+                }
+                self.appended(now, index, outcome, out);
+            }
+        }
+    }
+
+    fn appended(&mut self, now: Now, index: usize, outcome: Stored, out: &mut Out) {
+        match outcome {
+            Stored::Appended { through } => {
+                self.step(now, index, Input::Appended { through }, out);
+            }
+            Stored::Rejected { stored, from, cause } => {
+                if let Some(through) = stored {
+                    self.step(now, index, Input::Appended { through }, out);
+                }
+                if let State::Active(active) = &mut self.places[index].state {
+                    active.queue.clear();
+                }
+                self.step(now, index, Input::Rejected { from, cause }, out);
+            }
+            Stored::Fenced { by } => {
+                self.step(now, index, Input::Fenced { by: Some(by) }, out);
+                self.reload(index, format!("epoch {by} has it"), out);
+            }
+            Stored::Unknown => {
+                self.step(now, index, Input::Fenced { by: None }, out);
+                self.reload(index, "the outcome of an append is unknown".to_owned(), out);
+            }
+        }
+    }
+
+    fn reload(&mut self, index: usize, reason: String, out: &mut Out) {
+        let place = &mut self.places[index];
+        if !matches!(place.state, State::Active(_)) {
+            return;
+        }
+        out.faults.push((place.id, Fault::Fenced { reason }));
+        place.state = if self.resigning { State::Gone } else { State::Waiting };
+        if !self.resigning {
+            out.acquire.push(place.id);
+        }
+    }
+
+    fn acquired(
+        &mut self,
+        shard: ShardId,
+        epoch: quorate_core::Epoch,
+        next: quorate_core::Offset,
+        out: &mut Out,
+    ) {
+        let index = self.index(shard);
+        let place = &mut self.places[index];
+        if !matches!(place.state, State::Waiting) {
+            return;
+        }
+        place.loads += 1;
+        let seed = Seed { node_secret: self.node_secret, load: place.loads };
+        let loader = Loader::new(self.config.clone(), shard, epoch, &seed, next);
+        place.state = State::Loading(Box::new(place::Loading { loader, epoch, asked: false }));
+        self.to_load.push_back(shard);
+        self.load_more(out);
+    }
+
+    fn load_more(&mut self, out: &mut Out) {
+        while self.loading < LOADS_AT_ONCE
+            && let Some(shard) = self.to_load.pop_front()
+        {
+            let index = self.index(shard);
+            if let State::Loading(loading) = &mut self.places[index].state {
+                loading.asked = true;
+                self.loading += 1;
+                out.replay.push((shard, loading.epoch));
+            }
+        }
+    }
+
+    fn rows(
+        &mut self,
+        index: usize,
+        rows: Vec<(quorate_core::Offset, quorate_core::Record)>,
+        out: &mut Out,
+    ) {
+        let State::Loading(loading) = &mut self.places[index].state else { return };
+        let replayed = catch_unwind(AssertUnwindSafe(|| {
+            rows.into_iter().try_for_each(|(at, record)| loading.loader.replay(at, record))
+        }));
+        match replayed {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.not_loaded(index, error.to_string(), out),
+            Err(panic) => self.not_loaded(index, panic_message(&*panic), out),
+        }
+    }
+
+    fn activate(&mut self, now: Now, index: usize, topics: &Arc<Topics>, out: &mut Out) {
+        let state = std::mem::replace(&mut self.places[index].state, State::Gone);
+        let State::Loading(loading) = state else { return };
+        let (topics, effects) = (Arc::clone(topics), &mut self.effects);
+        let activated =
+            catch_unwind(AssertUnwindSafe(|| loading.loader.activate(now, topics, effects)));
+        self.loading -= 1;
+        match activated {
+            Ok(shard) => {
+                self.places[index].state = State::Active(Box::new(Active::new(shard)));
+                self.effects(index, out);
+            }
+            Err(panic) => {
+                self.effects.drain().for_each(drop);
+                let reason = panic_message(&*panic);
+                out.faults.push((self.places[index].id, Fault::NotLoaded { reason }));
+            }
+        }
+        self.load_more(out);
+    }
+
+    fn not_loaded(&mut self, index: usize, reason: String, out: &mut Out) {
+        let place = &mut self.places[index];
+        match &place.state {
+            State::Loading(loading) => self.loading -= usize::from(loading.asked),
+            State::Waiting => {}
+            State::Active(_) | State::Gone => return,
+        }
+        place.state = State::Gone;
+        out.faults.push((place.id, Fault::NotLoaded { reason }));
+        self.load_more(out);
+    }
+
+    /// The shards that serve, for tests and reports.
+    pub fn active(&self) -> impl Iterator<Item = &Shard> {
+        self.places.iter().filter_map(|place| match &place.state {
+            State::Active(active) => Some(&active.shard),
+            _ => None,
+        })
+    }
+
+    /// How many shards are still to be loaded.
+    #[must_use]
+    pub fn not_yet_loaded(&self) -> usize {
+        let waits = |place: &&Place| matches!(place.state, State::Waiting | State::Loading(_));
+        self.places.iter().filter(waits).count()
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}

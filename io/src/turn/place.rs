@@ -1,0 +1,82 @@
+//! Where a shard is between being wanted and serving.
+
+use quorate_core::{Batch, Epoch, Instant, Loader, Shard, ShardId};
+
+use crate::journal::Append;
+
+/// A shard's place in its thread, whether it serves or not.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub id: ShardId,
+    pub state: State,
+    /// Counts the loads since the process started; part of the seed of each.
+    pub loads: u64,
+    /// When it panicked, as far back as it matters.
+    pub panics: Vec<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    /// The journal is to give it: COORDINATOR_LOAD_IN_PROGRESS.
+    Waiting,
+    /// Its rows are being read: COORDINATOR_LOAD_IN_PROGRESS.
+    Loading(Box<Loading>),
+    /// It serves.
+    Active(Box<Active>),
+    /// It is not coming back: NOT_COORDINATOR.
+    Gone,
+}
+
+#[derive(Debug)]
+pub(super) struct Loading {
+    pub loader: Loader,
+    pub epoch: Epoch,
+    /// Whether its rows have been asked for.
+    pub asked: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Active {
+    pub shard: Shard,
+    /// As the shard said last.
+    pub deadline: Option<Instant>,
+    /// Batches that wait for the append in flight to end.
+    pub queue: Vec<Batch>,
+    pub in_flight: bool,
+}
+
+impl Place {
+    pub fn new(id: ShardId) -> Place {
+        Place { id, state: State::Waiting, loads: 0, panics: Vec::new() }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Active(active) => active.deadline,
+            _ => None,
+        }
+    }
+
+    pub fn is_quiet(&self) -> bool {
+        match &self.state {
+            State::Active(active) => active.queue.is_empty() && !active.in_flight,
+            State::Waiting | State::Loading(_) => false,
+            State::Gone => true,
+        }
+    }
+}
+
+impl Active {
+    pub fn new(shard: Shard) -> Active {
+        Active { shard, deadline: None, queue: Vec::new(), in_flight: false }
+    }
+
+    /// What is to be appended now: everything that waits, once nothing is in flight.
+    pub fn flush(&mut self, shard: ShardId) -> Option<Append> {
+        if self.in_flight || self.queue.is_empty() {
+            return None;
+        }
+        self.in_flight = true;
+        Some(Append { shard, batches: std::mem::take(&mut self.queue) })
+    }
+}

@@ -1,0 +1,245 @@
+//! The turn, driven by hand: a journal in memory that the tests hold back as they like.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_core::request::{Heartbeat, JoinGroup, OffsetCommit, Protocol};
+use quorate_core::response::{self, Response};
+use quorate_core::{
+    Config, ErrorCode, Generation, GroupId, Input, Instant, MemberId, Millis, NoteKinds, Now,
+    Origin, RejectCause, Request, ShardId, Text, Token, Topics, WallTime,
+};
+
+use super::{Fault, Out, Turn};
+use crate::journal::{Append, Completion, Journal, JournalStore, MemoryJournal, Outcome as Stored};
+use crate::open::Outcome;
+
+fn at(millis: u64) -> Now {
+    let mono = Instant::after_start(Duration::from_millis(millis));
+    Now { mono, wall: WallTime(1_700_000_000_000 + i64::try_from(millis).expect("small")) }
+}
+
+/// Two shards on one thread, and a journal.
+struct World {
+    turn: Turn,
+    out: Out,
+    journal: Box<dyn Journal>,
+    completions: Vec<Completion>,
+}
+
+impl World {
+    fn new() -> World {
+        let config = Config { initial_rebalance_delay: Duration::ZERO, ..Config::default() };
+        let mut turn = Turn::new(config, [7; 32], 0, 1, 2, NoteKinds::NONE);
+        let mut out = Out::default();
+        turn.start(&mut out);
+        let journal = MemoryJournal::new().handle(Arc::new(|| {}));
+        World { turn, out, journal, completions: Vec::new() }
+    }
+
+    /// A world whose shards serve.
+    fn loaded() -> World {
+        let mut world = World::new();
+        for _ in 0..5 {
+            world.carry_out();
+            world.turn(at(0));
+        }
+        assert_eq!(world.turn.not_yet_loaded(), 0);
+        world
+    }
+
+    fn turn(&mut self, now: Now) {
+        let topics = Arc::new(Topics::default());
+        self.turn.run(now, &mut self.completions, &topics, &mut self.out);
+    }
+
+    fn carry_out(&mut self) {
+        self.journal.acquire(&std::mem::take(&mut self.out.acquire));
+        for (shard, epoch) in self.out.replay.drain(..) {
+            self.journal.replay(shard, epoch);
+        }
+        self.journal.append(std::mem::take(&mut self.out.appends));
+        self.journal.poll(&mut self.completions);
+    }
+
+    fn ask(&mut self, token: u64, shard: u32, body: Request) {
+        let input = Input::Request { token: Token(token), origin: Origin::default(), body };
+        self.turn.push(ShardId(shard), input);
+    }
+
+    fn outcomes(&mut self) -> Vec<(u64, Outcome)> {
+        self.out.outcomes.drain(..).map(|(token, outcome)| (token.0, outcome)).collect()
+    }
+}
+
+fn join(group: &str) -> Request {
+    Request::JoinGroup(JoinGroup {
+        group_id: GroupId::from(group),
+        session_timeout: Millis(10_000),
+        rebalance_timeout: Millis(10_000),
+        member_id: MemberId::default(),
+        instance_id: None,
+        protocol_type: Text::from("consumer"),
+        protocols: vec![Protocol { name: Text::from("range"), metadata: Default::default() }],
+        reason: None,
+        may_be_handed_an_id: false,
+        may_skip_assignment: false,
+    })
+}
+
+fn heartbeat(group: &str) -> Request {
+    Request::Heartbeat(Heartbeat {
+        group_id: GroupId::from(group),
+        generation: Generation(1),
+        member_id: MemberId::from("nobody"),
+        instance_id: None,
+    })
+}
+
+fn commit(group: &str) -> Request {
+    Request::OffsetCommit(OffsetCommit {
+        group_id: GroupId::from(group),
+        generation: Generation::NONE,
+        member_id: MemberId::default(),
+        instance_id: None,
+        retention: None,
+        missing_group_has_a_code: false,
+        checked: Default::default(),
+        topics: vec![quorate_core::request::CommitTopic {
+            name: "t".into(),
+            topic_id: Default::default(),
+            partitions: vec![quorate_core::request::CommitPartition {
+                partition: 0,
+                offset: 5,
+                leader_epoch: -1,
+                metadata: None,
+            }],
+        }],
+    })
+}
+
+fn committed(error: ErrorCode) -> Outcome {
+    let partitions = vec![(0, error)];
+    let topics = vec![response::TopicErrors { name: "t".into(), partitions }];
+    Outcome::Reply(Response::OffsetCommit(response::OffsetCommit { topics }))
+}
+
+#[test]
+fn while_a_shard_loads_heartbeats_get_none_and_the_rest_is_told_to_wait() {
+    let mut world = World::new();
+    assert_eq!(world.out.acquire, [ShardId(0), ShardId(1)]);
+    world.ask(1, 0, heartbeat("a"));
+    world.ask(2, 0, commit("a"));
+    world.turn(at(0));
+    let none = Outcome::Reply(Response::Heartbeat(ErrorCode::None));
+    let wait = committed(ErrorCode::CoordinatorLoadInProgress);
+    assert_eq!(world.outcomes(), [(1, none), (2, wait)]);
+}
+
+#[test]
+fn what_many_shards_store_is_one_append_and_answered_when_it_is_stored() {
+    let mut world = World::loaded();
+    world.ask(1, 0, commit("a"));
+    world.ask(2, 1, commit("b"));
+    world.turn(at(1));
+    assert_eq!(world.outcomes(), []);
+    let shards: Vec<ShardId> = world.out.appends.iter().map(|append| append.shard).collect();
+    assert_eq!(shards, [ShardId(0), ShardId(1)]);
+    world.carry_out();
+    world.turn(at(2));
+    let done = || committed(ErrorCode::None);
+    assert_eq!(world.outcomes(), [(1, done()), (2, done())]);
+}
+
+#[test]
+fn what_comes_while_an_append_is_in_flight_goes_into_the_next() {
+    let mut world = World::loaded();
+    world.ask(1, 0, commit("a"));
+    world.turn(at(1));
+    let first = std::mem::take(&mut world.out.appends);
+    for token in 2..5 {
+        world.ask(token, 0, commit("a"));
+        world.turn(at(token));
+    }
+    assert_eq!(world.out.appends, []);
+    let batches = |appends: &[Append]| appends.iter().map(|a| a.batches.len()).collect::<Vec<_>>();
+    assert_eq!(batches(&first), [1]);
+    world.journal.append(first);
+    world.journal.poll(&mut world.completions);
+    world.turn(at(6));
+    assert_eq!(world.outcomes(), [(1, committed(ErrorCode::None))]);
+    assert_eq!(batches(&world.out.appends), [3]);
+    assert!(!world.turn.is_quiet());
+}
+
+#[test]
+fn after_a_refusal_what_was_not_sent_is_dropped_and_everything_is_answered() {
+    let mut world = World::loaded();
+    world.ask(1, 0, commit("a"));
+    world.turn(at(1));
+    world.carry_out();
+    world.turn(at(2));
+    assert_eq!(world.outcomes(), [(1, committed(ErrorCode::None))]);
+    world.ask(2, 0, commit("a"));
+    world.turn(at(3));
+    let sent = std::mem::take(&mut world.out.appends).remove(0);
+    world.ask(3, 0, commit("a"));
+    world.turn(at(4));
+    assert_eq!(world.outcomes(), []);
+    let cause = RejectCause::NotEnoughReplicas;
+    let outcome = Stored::Rejected { stored: None, from: sent.batches[0].id, cause };
+    let epoch = sent.batches[0].epoch;
+    world.completions.push(Completion::Append { shard: ShardId(0), epoch, outcome });
+    world.turn(at(5));
+    assert_eq!(world.out.appends, []);
+    let refused = || committed(ErrorCode::CoordinatorNotAvailable);
+    assert_eq!(world.outcomes(), [(2, refused()), (3, refused())]);
+    assert!(world.turn.is_quiet());
+}
+
+#[test]
+fn a_shard_whose_append_has_an_unknown_outcome_is_loaded_again() {
+    let mut world = World::loaded();
+    world.ask(1, 0, commit("a"));
+    world.turn(at(1));
+    let sent = std::mem::take(&mut world.out.appends).remove(0);
+    let (shard, epoch) = (sent.shard, sent.batches[0].epoch);
+    world.completions.push(Completion::Append { shard, epoch, outcome: Stored::Unknown });
+    world.turn(at(2));
+    assert_eq!(world.outcomes(), [(1, committed(ErrorCode::NotCoordinator))]);
+    assert_eq!(world.out.acquire, [ShardId(0)]);
+    let reason = "the outcome of an append is unknown".to_owned();
+    assert_eq!(world.out.faults, [(ShardId(0), Fault::Fenced { reason })]);
+    world.ask(2, 0, commit("a"));
+    world.turn(at(3));
+    assert_eq!(world.outcomes(), [(2, committed(ErrorCode::CoordinatorLoadInProgress))]);
+}
+
+#[test]
+fn who_is_parked_when_a_shard_resigns_is_told_to_look_elsewhere() {
+    let mut world = World::loaded();
+    world.ask(1, 0, join("a"));
+    world.turn(at(1));
+    let mut joined = Vec::new();
+    while joined.is_empty() {
+        world.carry_out();
+        let due = world.turn.next_deadline().expect("something is to happen");
+        world.turn(Now { mono: due, wall: at(0).wall });
+        joined = world.outcomes();
+    }
+    assert_eq!(joined.len(), 1);
+    world.ask(2, 0, join("a"));
+    world.turn(at(100));
+    world.turn.resign();
+    for _ in 0..3 {
+        world.carry_out();
+        world.turn(at(101));
+    }
+    let outcomes = world.outcomes();
+    let [(2, Outcome::Reply(Response::JoinGroup(refused)))] = &outcomes[..] else {
+        panic!("{outcomes:?}");
+    };
+    let same = response::JoinGroup::refused(ErrorCode::NotCoordinator, refused.member_id.clone());
+    assert_eq!(*refused, same);
+    assert!(world.turn.is_quiet());
+}

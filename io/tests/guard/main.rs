@@ -1,0 +1,7 @@
+//! Can bytes from outside do harm? Each case that was found, by itself.
+
+mod batches;
+mod build;
+mod decode;
+mod frames;
+mod requests;

@@ -1,0 +1,245 @@
+//! Do settings under Kafka's names mean what they mean in Kafka 4.4?
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+use quorate_io::cli::{
+    ClassicServerAssignor, Durability, Effective, Endpoint, Settings, Source, known_settings,
+    resolve,
+};
+
+fn set(pairs: &[(&str, &str)]) -> Result<Settings, String> {
+    let given = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    resolve(given.collect()).map_err(|error| error.to_string())
+}
+
+/// What is left of settings that say where their values are from.
+fn values(settings: Settings) -> Settings {
+    Settings { effective: BTreeMap::new(), ..settings }
+}
+
+#[test]
+fn nothing_set_is_the_default() {
+    assert_eq!(set(&[]), Ok(Settings::default()));
+}
+
+#[test]
+fn every_default_is_kafkas_but_the_three_that_are_named() {
+    let differ = ["listeners", "num.network.threads", "queued.max.request.bytes"];
+    for known in known_settings().values() {
+        let Some(default) = known.default.filter(|_| !differ.contains(&known.name)) else {
+            continue;
+        };
+        let mut settings = set(&[(known.name, default)]).expect("a default of Kafka's");
+        settings.warnings.clear();
+        assert_eq!(values(settings), values(Settings::default()), "{}", known.name);
+    }
+    let ours = Settings::default();
+    assert_eq!(ours.listen, Endpoint::new("127.0.0.1", 9092));
+    assert_eq!(ours.queued_max_request_bytes, 256 << 20);
+    for name in differ {
+        assert_eq!(ours.effective[name].source, Source::Default);
+    }
+    assert_eq!(ours.effective["listeners"].value.as_deref(), Some("PLAINTEXT://127.0.0.1:9092"),);
+}
+
+#[test]
+fn every_setting_with_an_effect_reaches_its_field() {
+    let pairs = [
+        ("listeners", "PLAINTEXT://:19092"),
+        ("advertised.listeners", "PLAINTEXT://broker.example:9092"),
+        ("num.network.threads", "5"),
+        ("queued.max.request.bytes", "3000"),
+        ("socket.request.max.bytes", "2000"),
+        ("connections.max.idle.ms", "-1"),
+        ("num.partitions", "7"),
+        ("auto.create.topics.enable", "false"),
+        ("message.max.bytes", "1000"),
+        ("group.min.session.timeout.ms", "1"),
+        ("group.max.session.timeout.ms", "2"),
+        ("group.initial.rebalance.delay.ms", "0"),
+        ("group.max.size", "4"),
+        ("group.coordinator.rebalance.protocols", "consumer,classic"),
+        ("group.classic.server.assignor", "none"),
+        ("offset.metadata.max.bytes", "6"),
+        ("offsets.retention.minutes", "8"),
+        ("offsets.retention.check.interval.ms", "9"),
+        ("offsets.topic.num.partitions", "10"),
+        ("offsets.commit.timeout.ms", "11"),
+        ("offsets.load.buffer.size", "12"),
+        ("durability", "os"),
+    ];
+    let settings = set(&pairs).expect("values that Kafka takes");
+    for (name, value) in pairs {
+        let expected = Effective { value: Some(value.to_owned()), source: Source::Static };
+        assert_eq!(settings.effective[name], expected);
+    }
+    let expected = Settings {
+        listen: Endpoint::new("", 19092),
+        advertised: Some(Endpoint::new("broker.example", 9092)),
+        num_network_threads: 5,
+        queued_max_request_bytes: 3000,
+        socket_request_max_bytes: 2000,
+        connections_max_idle: None,
+        num_partitions: 7,
+        auto_create_topics: false,
+        message_max_bytes: 1000,
+        group_min_session_timeout: Duration::from_millis(1),
+        group_max_session_timeout: Duration::from_millis(2),
+        group_initial_rebalance_delay: Duration::ZERO,
+        group_max_size: 4,
+        classic_server_assignor: ClassicServerAssignor::None,
+        offset_metadata_max_bytes: 6,
+        offsets_retention: Duration::from_secs(480),
+        offsets_retention_check_interval: Duration::from_millis(9),
+        offsets_topic_num_partitions: 10,
+        offsets_commit_timeout: Duration::from_millis(11),
+        offsets_load_buffer_size: 12,
+        durability: Durability::Os,
+        warnings: Vec::new(),
+        effective: BTreeMap::new(),
+    };
+    assert_eq!(values(settings), expected);
+}
+
+#[test]
+fn settings_without_effect_are_accepted_and_named_in_one_warning() {
+    let settings = set(&[
+        ("log.retention.hours", "24"),
+        ("num.partitions", "2"),
+        ("listener.name.internal.ssl.keystore.location", "k"),
+        ("ssl.key.password", "secret"),
+    ])
+    .expect("names of Kafka's");
+    assert_eq!(
+        settings.warnings,
+        ["settings of Kafka's that have no effect yet: \
+          listener.name.internal.ssl.keystore.location, log.retention.hours, ssl.key.password"]
+    );
+    let hidden = Effective { value: None, source: Source::Static };
+    assert_eq!(settings.effective["ssl.key.password"], hidden);
+    let shown = Effective { value: Some("24".to_owned()), source: Source::Static };
+    assert_eq!(settings.effective["log.retention.hours"], shown);
+}
+
+#[test]
+fn what_kafka_would_refuse_is_refused_with_the_value_and_what_to_do() {
+    for (name, value, message) in [
+        (
+            "group.inital.rebalance.delay.ms",
+            "0",
+            "Kafka 4.4 has no broker setting 'group.inital.rebalance.delay.ms': \
+             did you mean group.initial.rebalance.delay.ms?",
+        ),
+        (
+            "something.else.entirely",
+            "1",
+            "Kafka 4.4 has no broker setting 'something.else.entirely': take it out",
+        ),
+        ("num.partitions", "0", "num.partitions = '0' cannot be: it is to be at least 1"),
+        (
+            "group.coordinator.rebalance.protocols",
+            "consumer",
+            "group.coordinator.rebalance.protocols = 'consumer' cannot be: \
+             'classic' cannot be left out: write classic, or classic,consumer",
+        ),
+        (
+            "queued.max.request.bytes",
+            "1000",
+            "queued.max.request.bytes = '1000' cannot be: it is to be at least \
+             socket.request.max.bytes, which is 104857600, or -1 for the default",
+        ),
+        (
+            "listeners",
+            "SSL://:9093",
+            "listeners: listener 'SSL://:9093' cannot be served: only PLAINTEXT is, \
+             so write PLAINTEXT://HOST:PORT and put anything that encrypts in front of it",
+        ),
+        (
+            "advertised.listeners",
+            "PLAINTEXT://0.0.0.0:9092",
+            "advertised.listeners: clients cannot connect to '0.0.0.0:9092': \
+             advertise the name or address that they reach",
+        ),
+    ] {
+        assert_eq!(set(&[(name, value)]), Err(message.to_owned()));
+    }
+}
+
+#[test]
+fn a_longer_longest_request_makes_room_for_itself() {
+    for given in [
+        &[("socket.request.max.bytes", "1000000000")][..],
+        &[("queued.max.request.bytes", "-1"), ("socket.request.max.bytes", "1000000000")],
+    ] {
+        let settings = set(given).expect("values that Kafka takes");
+        assert_eq!(settings.queued_max_request_bytes, 1_000_000_000);
+        let shown = settings.effective["queued.max.request.bytes"].value.as_deref();
+        assert_eq!(shown, Some("1000000000"));
+    }
+}
+
+#[test]
+fn a_listener_of_the_controllers_carries_over() {
+    let settings = set(&[
+        ("controller.listener.names", "CONTROLLER"),
+        ("listeners", "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093"),
+        ("advertised.listeners", "PLAINTEXT://127.0.0.1:9092"),
+    ])
+    .expect("a usual server.properties");
+    assert_eq!(settings.listen, Endpoint::new("127.0.0.1", 9092));
+    assert_eq!(settings.advertised, Some(Endpoint::new("127.0.0.1", 9092)));
+}
+
+/// Runs the binary with flags that it cannot start with.
+fn refused(args: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_quorate")).args(args).output();
+    let output = output.expect("the binary runs");
+    let first = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("").to_owned();
+    (output.status.code(), first)
+}
+
+#[test]
+fn the_binary_leaves_with_2_when_it_is_used_wrongly() {
+    assert_eq!(
+        refused(&["--set", "num.partition=3"]),
+        (
+            Some(2),
+            "error: Kafka 4.4 has no broker setting 'num.partition': did you mean num.partitions?"
+                .to_owned()
+        )
+    );
+    let unknown = "error: unexpected argument '--nonsense' found".to_owned();
+    assert_eq!(refused(&["--nonsense"]), (Some(2), unknown));
+    assert_eq!(
+        refused(&["--config", "not/there.toml"]),
+        (
+            Some(2),
+            "error: cannot read the settings file not/there.toml: \
+             No such file or directory (os error 2)"
+                .to_owned()
+        )
+    );
+}
+
+#[test]
+fn the_binary_tells_its_version() {
+    let output = Command::new(env!("CARGO_BIN_EXE_quorate")).arg("--version").output();
+    let output = output.expect("the binary runs");
+    let expected = format!("quorate {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn flags_win_over_the_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("quorate.toml");
+    std::fs::write(&file, "num.partitions = 3\n[group]\nmax.size = 9\n").expect("a file");
+    let args = ["quorate", "--set", "num.partitions=4", "--config"];
+    let args = args.map(std::ffi::OsString::from).into_iter().chain([file.into_os_string()]);
+    let cli = <quorate_io::cli::Cli as clap::Parser>::try_parse_from(args).expect("flags");
+    let settings = cli.serve().expect("settings").settings;
+    assert_eq!((settings.num_partitions, settings.group_max_size), (4, 9));
+}
