@@ -19,6 +19,7 @@ use quorate_core::Config;
 use quorate_core::config::ServerAssignor;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::budget::Budget;
 use crate::catalog::{Boot, Catalog, Operation, Outcome};
 use crate::cli::{ClassicServerAssignor, Settings};
 use crate::clock::Clock;
@@ -123,8 +124,17 @@ impl Broker {
         }
         let tails = TailBudget::new(TAIL_BYTES);
         let panics = AtomicU64::new(0);
-        let shared =
-            Arc::new(Shared { settings, identity, leader_epoch, clock, entropy, panics, boxes });
+        let budget = Arc::new(Budget::new(settings.queued_max_request_bytes));
+        let shared = Arc::new(Shared {
+            settings,
+            identity,
+            leader_epoch,
+            clock,
+            entropy,
+            panics,
+            budget,
+            boxes,
+        });
         let (ends, ended) = mpsc::unbounded_channel();
         let (heard, listening) = oneshot::channel();
         let mut first = Some((catalog, listener, heard));

@@ -29,6 +29,7 @@ impl fmt::Debug for Clock {
 impl Clock {
     /// Tokio's clock, and the machine's wall clock.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the place")]
     pub fn system() -> Clock {
         Clock::with_wall(Arc::new(|| {
             let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -38,6 +39,7 @@ impl Clock {
 
     /// Tokio's clock, and a wall clock of the caller's.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the place")]
     pub fn with_wall(wall: Wall) -> Clock {
         Clock { start: tokio::time::Instant::now(), wall }
     }

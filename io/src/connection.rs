@@ -15,13 +15,16 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use kafka_protocol::messages::ApiKey;
 use quorate_core::Text;
 use tokio::io::{AsyncReadExt, ReadBuf};
 
+use crate::budget::{Charge, SMALL};
 use crate::connections::{End, Handle, Key};
 use crate::core_thread::{SCRATCH, Thread};
 use crate::dispatch::{Verdict, dispatch};
@@ -63,6 +66,12 @@ struct Connection<I> {
     frame: Option<Bytes>,
     /// Answers that are not written yet.
     out: BytesMut,
+    /// Bytes of the request that executes.
+    executing: usize,
+    /// Nothing more will come: what came is still executed, for a producer that wants no answers
+    /// sends and goes.
+    ended: bool,
+    charge: Charge,
     moved: bool,
 }
 
@@ -104,8 +113,21 @@ fn start<I: Io>(thread: &Rc<Thread>, io: I, luggage: Luggage) {
     let Luggage { ends, input, frame, moved } = luggage;
     let thread = Rc::clone(thread);
     let out = BytesMut::new();
+    let charge = Charge::new(Arc::clone(&thread.shared().budget));
     let registered = Registered { thread: Rc::clone(&thread), key };
-    let connection = Connection { io, thread, handle, ends, input, frame, out, moved };
+    let connection = Connection {
+        io,
+        thread,
+        handle,
+        ends,
+        input,
+        frame,
+        out,
+        executing: 0,
+        ended: false,
+        charge,
+        moved,
+    };
     tokio::task::spawn_local(connection.serve(registered));
 }
 
@@ -142,9 +164,18 @@ impl<I: Io> Connection<I> {
 
     async fn run(&mut self) -> Then {
         while let Some(frame) = self.next_frame().await {
-            match self.execute(frame).await {
-                Verdict::Answer(answer) if self.out.is_empty() => self.out = answer,
-                Verdict::Answer(answer) => self.out.extend_from_slice(&answer),
+            self.executing = frame.len();
+            let verdict = self.execute(frame).await;
+            self.executing = 0;
+            match verdict {
+                Verdict::Answer(answer) => {
+                    if self.out.is_empty() {
+                        self.out = answer;
+                    } else {
+                        self.out.extend_from_slice(&answer);
+                    }
+                    self.count();
+                }
                 Verdict::Silent => {}
                 Verdict::Mute => {
                     self.muted().await;
@@ -185,7 +216,7 @@ impl<I: Io> Connection<I> {
                     return None;
                 }
             }
-            if !self.flushed().await {
+            if !self.flushed().await || self.ended {
                 return None;
             }
             let came = poll_fn(|cx| match self.handle.poll_end(cx) {
@@ -201,6 +232,10 @@ impl<I: Io> Connection<I> {
     /// Runs a request, writes what is due and reads ahead meanwhile.
     async fn execute(&mut self, frame: Bytes) -> Verdict {
         let (thread, ends) = (Rc::clone(&self.thread), self.ends.clone());
+        let waits = key(&frame).is_some_and(may_wait);
+        if key(&frame) == Some(ApiKey::Fetch) && !self.has_room().await {
+            return Verdict::Close;
+        }
         let mut request = pin!(dispatch(&thread, &ends, frame, self.moved));
         poll_fn(|cx| {
             let polled = catch_unwind(AssertUnwindSafe(|| request.as_mut().poll(cx)));
@@ -214,13 +249,29 @@ impl<I: Io> Connection<I> {
                     return Poll::Ready(Verdict::Close);
                 }
             }
-            if self.poll_parked(cx) { Poll::Ready(Verdict::Close) } else { Poll::Pending }
+            let end = self.poll_parked(cx) || (self.ended && waits);
+            if end { Poll::Ready(Verdict::Close) } else { Poll::Pending }
         })
         .await
     }
 
-    /// While a request is parked: writes what is due, reads ahead, and says whether this is the
+    /// Waits until the budget has room for an answer that may be long. False if this is the
     /// connection's end.
+    async fn has_room(&mut self) -> bool {
+        poll_fn(|cx| match self.charge.poll_room(cx) {
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending if self.poll_parked(cx) || self.ended => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    fn count(&mut self) {
+        self.charge.set(self.input.len() + self.executing + self.out.len());
+    }
+
+    /// While a request executes: writes what is due and reads ahead. Whether nobody is left to
+    /// answer.
     fn poll_parked(&mut self, cx: &mut Context<'_>) -> bool {
         if self.handle.poll_end(cx) == Poll::Ready(End::Idle) {
             return true;
@@ -228,9 +279,9 @@ impl<I: Io> Connection<I> {
         if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
             return true;
         }
-        while self.input.len() < AHEAD {
+        while !self.ended && self.input.len() < AHEAD {
             match self.poll_read(cx) {
-                Poll::Ready(Ok(0) | Err(_)) => return true,
+                Poll::Ready(Ok(0) | Err(_)) => self.ended = true,
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => return false,
             }
@@ -241,7 +292,7 @@ impl<I: Io> Connection<I> {
     /// Waits for the connection's end, as one whose request is never answered.
     async fn muted(&mut self) {
         poll_fn(|cx| {
-            let end = self.handle.poll_end(cx).is_ready() || self.poll_parked(cx);
+            let end = self.handle.poll_end(cx).is_ready() || self.poll_parked(cx) || self.ended;
             if end { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -270,6 +321,7 @@ impl<I: Io> Connection<I> {
         }
         // An idle connection keeps no buffer.
         self.out = BytesMut::new();
+        self.count();
         Poll::Ready(Ok(()))
     }
 
@@ -277,6 +329,9 @@ impl<I: Io> Connection<I> {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let most = self.thread.settings().socket_request_max_bytes;
         let missing = self.input.missing(most).unwrap_or(0);
+        if self.input.len() > SMALL && missing > 0 {
+            ready!(self.charge.poll_room(cx));
+        }
         let read = if missing > AHEAD && self.input.len() >= AHEAD {
             let spare = self.input.spare(missing);
             let mut read = pin!(self.io.read_buf(spare));
@@ -288,7 +343,19 @@ impl<I: Io> Connection<I> {
             self.input.push(buffer.filled());
             buffer.filled().len()
         };
+        self.count();
         self.handle.heard(self.thread.clock().mono());
         Poll::Ready(Ok(read))
     }
+}
+
+/// The API of a request.
+fn key(frame: &Bytes) -> Option<ApiKey> {
+    let key = frame.first_chunk().map(|key| i16::from_be_bytes(*key))?;
+    ApiKey::try_from(key).ok()
+}
+
+/// Whether a request may wait for others or for time, so that it is abandoned when its client goes.
+fn may_wait(key: ApiKey) -> bool {
+    matches!(key, ApiKey::JoinGroup | ApiKey::SyncGroup | ApiKey::Fetch)
 }

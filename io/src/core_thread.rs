@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
+use crate::budget::Budget;
 use crate::catalog::{Identity, Topics};
 use crate::cli::Settings;
 use crate::clock::Clock;
@@ -53,6 +54,8 @@ pub struct Shared {
     pub entropy: Entropy,
     /// Panics that were caught, of shards and of requests. Zero is what is expected.
     pub panics: AtomicU64,
+    /// Memory for requests and unsent answers.
+    pub budget: Arc<Budget>,
     /// One box a thread.
     pub boxes: Vec<mpsc::UnboundedSender<Message>>,
 }

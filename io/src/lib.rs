@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod broker;
+pub mod budget;
 pub mod catalog;
 pub mod cli;
 pub mod clock;

@@ -7,9 +7,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
+use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
     ApiKey, FindCoordinatorRequest, FindCoordinatorResponse, GroupId, HeartbeatRequest,
-    HeartbeatResponse, ListGroupsRequest, ListGroupsResponse, RequestHeader, ResponseHeader,
+    HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, ListGroupsRequest, ListGroupsResponse,
+    RequestHeader, ResponseHeader, SyncGroupRequest, SyncGroupResponse,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use quorate_io::broker::{Broker, Loop, StopError};
@@ -46,7 +49,7 @@ fn start(cores: usize) -> Running {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let stores = Memory::default().open(&entropy);
     let mut broker = Broker::start::<tokio::net::TcpListener>(
-        Settings::default(),
+        Settings { group_initial_rebalance_delay: Duration::ZERO, ..Settings::default() },
         cores,
         spawn,
         listener,
@@ -124,6 +127,47 @@ fn heartbeat(group: &str) -> HeartbeatRequest {
         .with_group_id(GroupId(StrBytes::from_string(group.to_owned())))
         .with_member_id(StrBytes::from_static_str("nobody"))
         .with_generation_id(1)
+}
+
+fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+/// JoinGroup 3, in which nobody is handed an id first.
+fn join(group: &str, member: &str) -> JoinGroupRequest {
+    let protocol = JoinGroupRequestProtocol::default()
+        .with_name(text("range"))
+        .with_metadata(Bytes::from_static(b"subscription"));
+    JoinGroupRequest::default()
+        .with_group_id(GroupId(text(group)))
+        .with_member_id(text(member))
+        .with_session_timeout_ms(30_000)
+        .with_rebalance_timeout_ms(30_000)
+        .with_protocol_type(text("consumer"))
+        .with_protocols(vec![protocol])
+}
+
+fn sync(group: &str, generation: i32, member: &str) -> SyncGroupRequest {
+    let assignment = SyncGroupRequestAssignment::default()
+        .with_member_id(text(member))
+        .with_assignment(Bytes::from_static(b"everything"));
+    SyncGroupRequest::default()
+        .with_group_id(GroupId(text(group)))
+        .with_generation_id(generation)
+        .with_member_id(text(member))
+        .with_assignments(vec![assignment])
+}
+
+/// Waits until the one group that there is has that state.
+fn wait_for(broker: &Running, state: &str) {
+    let mut watcher = broker.connect();
+    loop {
+        watcher.send(&framed(ApiKey::ListGroups, 4, 3, &ListGroupsRequest::default()));
+        let (_, listed) = watcher.receive::<ListGroupsResponse>(4);
+        if listed.groups[0].group_state.as_str() == state {
+            return;
+        }
+    }
 }
 
 fn find(group: &str) -> FindCoordinatorRequest {
@@ -215,4 +259,65 @@ fn a_stop_closes_connections_that_ask_nothing() {
     assert_eq!(client.receive::<HeartbeatResponse>(4).0, 5);
     assert_eq!(broker.stop(), Ok(()));
     assert!(client.is_closed());
+}
+
+#[test]
+fn a_member_joins_gets_its_assignment_and_is_parked_when_it_joins_again() {
+    for cores in [1, 3] {
+        let broker = start(cores);
+        let mut client = broker.connect();
+        client.send(&framed(ApiKey::JoinGroup, 3, 1, &join("orders", "")));
+        let (_, joined) = client.receive::<JoinGroupResponse>(3);
+        let member = joined.member_id.to_string();
+        assert_eq!(
+            (joined.error_code, joined.generation_id, &joined.leader),
+            (0, 1, &joined.member_id)
+        );
+        client.send(&framed(ApiKey::SyncGroup, 3, 2, &sync("orders", 1, &member)));
+        let (_, synced) = client.receive::<SyncGroupResponse>(3);
+        assert_eq!((synced.error_code, &synced.assignment[..]), (0, &b"everything"[..]));
+        // Another member makes it rebalance; a third connection of the first joins in its place.
+        let mut other = broker.connect();
+        other.send(&framed(ApiKey::JoinGroup, 3, 1, &join("orders", "")));
+        wait_for(&broker, "PreparingRebalance");
+        let mut again = broker.connect();
+        again.send(&framed(ApiKey::JoinGroup, 3, 9, &join("orders", &member)));
+        let (id, second) = again.receive::<JoinGroupResponse>(3);
+        assert_eq!((id, second.error_code, second.generation_id), (9, 0, 2));
+        assert_eq!(other.receive::<JoinGroupResponse>(3).1.generation_id, 2);
+        drop((client, other, again));
+        assert_eq!(broker.stop(), Ok(()));
+    }
+}
+
+#[test]
+fn a_stop_answers_who_is_parked() {
+    let broker = start(2);
+    let mut leader = broker.connect();
+    leader.send(&framed(ApiKey::JoinGroup, 3, 1, &join("orders", "")));
+    leader.receive::<JoinGroupResponse>(3);
+    // The leader never joins again, so the second member is parked for as long.
+    let mut follower = broker.connect();
+    follower.send(&framed(ApiKey::JoinGroup, 3, 8, &join("orders", "")));
+    wait_for(&broker, "PreparingRebalance");
+    assert_eq!(broker.stop(), Ok(()));
+    let (id, answer) = follower.receive::<JoinGroupResponse>(3);
+    assert_eq!((id, answer.error_code), (8, 16));
+    assert!(follower.is_closed());
+}
+
+#[test]
+fn what_was_sent_before_the_clients_end_is_still_executed() {
+    let broker = start(2);
+    let mut client = broker.connect();
+    let sent: Vec<u8> = (0..5)
+        .flat_map(|n| framed(ApiKey::Heartbeat, 4, n, &heartbeat(&format!("group-{n}"))))
+        .collect();
+    client.send(&sent);
+    client.stream.shutdown(std::net::Shutdown::Write).expect("it is open");
+    for n in 0..5 {
+        assert_eq!(client.receive::<HeartbeatResponse>(4).0, n);
+    }
+    assert!(client.is_closed());
+    assert_eq!(broker.stop(), Ok(()));
 }

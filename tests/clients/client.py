@@ -2,13 +2,13 @@
 
 Every command says what happened as JSON, one object a line, on standard output:
 
-    create TOPIC PARTITIONS                 creates a topic
-    produce TOPIC PARTITIONS FIRST LAST     sends values FIRST to LAST - 1, tells each acknowledgement
-    member GROUP TOPIC SESSION_MS           a member of a group, until `close` on standard input or its
-                                            end; `commit` there commits what was read
-    load GROUP TOPIC PARTITIONS             produces, and consumes and commits as a member, until killed
-    read TOPIC PARTITIONS                   tells every record there is
-    committed GROUP TOPIC PARTITIONS        tells the offsets of a group
+    create TOPIC PARTITIONS              creates a topic
+    produce TOPIC PARTITIONS FROM TO     sends values FROM to TO - 1, tells each acknowledgement
+    member GROUP TOPIC SESSION_MS        a member of a group, until `close` on standard input;
+                                         `commit` there commits what was read
+    load GROUP TOPIC PARTITIONS          produces, and as a member reads and commits, until killed
+    read TOPIC PARTITIONS                tells every record there is
+    committed GROUP TOPIC PARTITIONS     tells the offsets of a group
 """
 
 import importlib
@@ -36,9 +36,9 @@ def create(library, topic, partitions):
     tell(created=topic)
 
 
-def produce(library, topic, partitions, first, last):
+def produce(library, topic, partitions, first, end):
     producer = library.Producer()
-    for number in range(int(first), int(last)):
+    for number in range(int(first), int(end)):
         partition = number % int(partitions)
         producer.send(topic, partition, value_of(partition, number), acknowledged)
     producer.flush()
@@ -74,7 +74,8 @@ def member(library, group, topic, session_ms):
 
 
 def load(library, group, topic, partitions):
-    threading.Thread(target=produce_for_ever, args=(library, topic, int(partitions)), daemon=True).start()
+    arguments = (library, topic, int(partitions))
+    threading.Thread(target=produce_for_ever, args=arguments, daemon=True).start()
     consumer = library.Consumer(group, topic, 6000)
     read = {}
     while True:

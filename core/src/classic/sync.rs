@@ -9,7 +9,7 @@ use crate::effect::Dropped;
 use crate::env::{After, Cx, Waits};
 use crate::error::ErrorCode;
 use crate::group::Group;
-use crate::id::{Generation, MemberId, Token};
+use crate::id::{Generation, MemberId, Text, Token};
 use crate::note::Cause;
 use crate::record::{Record, RecordKey, RecordValue};
 use crate::request::SyncGroup;
@@ -136,10 +136,8 @@ impl ClassicGroup {
         if request.generation != self.generation {
             return Err(ErrorCode::IllegalGeneration);
         }
-        let differs = |given: Option<&_>, own: Option<&_>| matches!((given, own), (Some(given), Some(own)) if given != own);
-        if differs(request.protocol_type.as_ref(), self.protocol_type.as_ref())
-            || differs(request.protocol_name.as_ref(), self.protocol.as_ref())
-        {
+        let other_type = differs(request.protocol_type.as_ref(), self.protocol_type.as_ref());
+        if other_type || differs(request.protocol_name.as_ref(), self.protocol.as_ref()) {
             return Err(ErrorCode::InconsistentGroupProtocol);
         }
         if self.state == State::PreparingRebalance {
@@ -181,4 +179,9 @@ impl ClassicGroup {
             assignment: self.members.get(id).map(|m| m.assignment.clone()).unwrap_or_default(),
         }
     }
+}
+
+/// Whether both are there and not the same.
+fn differs(given: Option<&Text>, own: Option<&Text>) -> bool {
+    given.zip(own).is_some_and(|(given, own)| given != own)
 }

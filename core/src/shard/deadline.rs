@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(1);
 impl Shard {
     /// Runs what is due, at most `timers_per_step` timers.
     pub(super) fn deadline(&mut self, now: Now, out: &mut Effects) {
-        self.give_up(now.mono, out);
+        self.give_up(now, out);
         for _ in 0..self.env.config.timers_per_step {
             if !self.env.timer_may_write() {
                 break;
@@ -99,13 +99,12 @@ impl Shard {
 
     /// Replies that wait for a batch longer than a write may take get COORDINATOR_NOT_AVAILABLE;
     /// the batch and the state stay (spec classic 3.2).
-    fn give_up(&mut self, now: Instant, out: &mut Effects) {
-        while self.env.log.waits.front().is_some_and(|wait| wait.deadline <= now) {
+    fn give_up(&mut self, now: Now, out: &mut Effects) {
+        while self.env.log.waits.front().is_some_and(|wait| wait.deadline <= now.mono) {
             let Some(wait) = self.env.log.waits.pop_front() else { break };
             match wait.what {
                 Waits::Token(token) => self.give_up_reply(wait.batch, token, out),
                 Waits::Syncs(group, generation) => {
-                    let now = Now { mono: now, ..Now::default() };
                     if let Some((group, mut cx)) = self.with(now, &group, out) {
                         group.assignments_late(&mut cx, generation);
                     }

@@ -3,6 +3,7 @@
 mod join;
 mod offsets;
 mod random_walk;
+mod router;
 mod shard_life;
 mod static_members;
 mod support;

@@ -72,9 +72,12 @@ impl Walk {
         let offset = self.below(100) as i64;
         match self.below(10) {
             0..3 => self.join(&member, instance),
-            3 => {
-                sync(&member, generation, instance.map(InstanceId::from), shares(&[member.clone()]))
-            }
+            3 => sync(
+                &member,
+                generation,
+                instance.map(InstanceId::from),
+                shares(std::slice::from_ref(&member)),
+            ),
             4 => beat(&member, generation, instance),
             5 => leave(&[(member.as_str(), instance)]),
             6 => Request::OffsetCommit(commit(member.as_str(), generation, &[("t", 0, offset)])),

@@ -98,9 +98,11 @@ fn describe(
     match name.parse::<i32>() {
         Err(_) => Err(invalid(format!("Broker id must be an integer, but it is: {name}"))),
         Ok(id) if id != node.id => {
-            let (me, or) = (node.id, " or empty string");
-            let or = if asked.resource_type == BROKER { or } else { "" };
-            Err(invalid(format!("Unexpected broker id, expected {me}{or}, but received {name}")))
+            let or = if asked.resource_type == BROKER { " or empty string," } else { "" };
+            Err(invalid(format!(
+                "Unexpected broker id, expected {}{or} but received {name}",
+                node.id
+            )))
         }
         // There are no loggers whose level could be changed.
         Ok(_) if asked.resource_type == BROKER_LOGGER => Ok(Vec::new()),

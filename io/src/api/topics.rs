@@ -44,7 +44,8 @@ pub fn create(
             check_creation(topic, topics, settings, node)
         };
         let place = plan.answer.topics.len();
-        let result = CreatableTopicResult::default().with_name(topic.name.clone());
+        let result =
+            CreatableTopicResult::default().with_name(topic.name.clone()).with_error_message(None);
         match checked {
             Err(error) => {
                 plan.answer.topics.push(result);

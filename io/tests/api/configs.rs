@@ -141,6 +141,7 @@ fn what_has_no_configs_is_refused_as_kafka_does() {
         (BROKER, "2", 42, "Unexpected broker id, expected 1 or empty string, but received 2"),
         (BROKER, "x", 42, "Broker id must be an integer, but it is: x"),
         (8, "", 42, "Broker id must not be empty"),
+        (8, "2", 42, "Unexpected broker id, expected 1 but received 2"),
         (
             99,
             "x",

@@ -89,6 +89,7 @@ fn the_answer_tells_all_configs_of_the_new_topic() {
     assert_eq!(told("cleanup.policy"), ("delete", 5));
     let result = CreatableTopicResult::default()
         .with_name(name("new"))
+        .with_error_message(None)
         .with_topic_id(new_id())
         .with_num_partitions(1)
         .with_replication_factor(1)
