@@ -15,7 +15,7 @@ use crate::cli;
 use crate::core_thread::Entropy;
 use crate::disk::{Database, Durability, OnFatal, OpenError, Options, Writer};
 use crate::journal::{FjallJournal, Folding, MemoryJournal};
-use crate::log::{FjallLog, LogOptions, MemoryLog};
+use crate::log::{FjallLog, LogOptions, LogStore, MemoryLog};
 
 /// Block cache of the coordinator's database: it is read at start only.
 const COORDINATOR_CACHE_BYTES: u64 = 1 << 20;
@@ -80,14 +80,20 @@ pub fn open_folder(
     let options = LogOptions { durability, readers: LOG_READERS };
     let (logs, fatal) = (folder.join("logs"), Arc::clone(on_fatal));
     let (log, partitions) = FjallLog::open(&logs, options, &live(&boot), boot.leader_epoch, fatal)?;
+    let log: Arc<dyn LogStore> = Arc::new(log);
+    let last_of_log = Arc::clone(&log);
     Ok(Stores {
         journal: Arc::new(journal),
         catalog: Box::new(catalog),
         boot,
-        log: Arc::new(log),
+        log,
         partitions,
         alarm,
-        sync: Box::new(move || database.sync().map_err(|error| error.to_string())),
+        sync: Box::new(move || {
+            // Ends its writer, which writes what is queued and syncs; a failure there is fatal.
+            drop(last_of_log);
+            database.sync().map_err(|error| error.to_string())
+        }),
         keep: Box::new(writer),
     })
 }

@@ -25,6 +25,12 @@ impl Connection {
 
     /// Sends a request in this version and waits for its answer.
     pub fn call<R: Request>(&mut self, version: i16, request: &R) -> io::Result<R::Response> {
+        self.send(version, request)?;
+        self.answer::<R>(version)
+    }
+
+    /// Sends a request in this version.
+    pub fn send<R: Request>(&mut self, version: i16, request: &R) -> io::Result<()> {
         self.correlation += 1;
         let header = RequestHeader::default()
             .with_request_api_key(R::KEY)
@@ -36,8 +42,11 @@ impl Connection {
         request.encode(&mut frame, version).expect("a request that its version can hold");
         let length = u32::try_from(frame.len() - 4).expect("a short frame");
         frame[..4].copy_from_slice(&length.to_be_bytes());
-        self.stream.write_all(&frame)?;
+        self.stream.write_all(&frame)
+    }
 
+    /// Waits for the answer to the last request.
+    pub fn answer<R: Request>(&mut self, version: i16) -> io::Result<R::Response> {
         let mut answer = self.receive()?;
         let header_version = R::Response::header_version(version);
         let header = ResponseHeader::decode(&mut answer, header_version).expect("a header");
