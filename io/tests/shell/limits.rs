@@ -1,8 +1,9 @@
-//! What a broker does at its limits: of memory, of file descriptors.
+//! What a broker does at its limits: of time, of memory, of file descriptors.
 
 use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
@@ -19,6 +20,18 @@ fn beats(client: &mut Client) {
     client.send(&framed(ApiKey::Heartbeat, 4, 5, &heartbeat("orders")));
     let (id, answer) = client.receive::<HeartbeatResponse>(4);
     assert_eq!((id, answer.error_code), (5, UNKNOWN_MEMBER_ID));
+}
+
+#[test]
+fn a_silent_connection_is_closed() {
+    let settings =
+        Settings { connections_max_idle: Some(Duration::from_millis(200)), ..Settings::default() };
+    let broker = start_with::<TcpListener>(2, settings, |stores| stores, |listener| listener);
+    let mut client = broker.connect();
+    beats(&mut client);
+    assert!(client.is_closed());
+    assert!(broker.connect().is_closed());
+    assert_eq!(broker.stop(), Ok(()));
 }
 
 /// A SyncGroup of nobody with a megabyte in it.
