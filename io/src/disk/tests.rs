@@ -16,7 +16,7 @@ fn options() -> Options {
 struct Put {
     rows: Keyspace,
     key: u8,
-    done: mpsc::Sender<u8>,
+    done: Arc<mpsc::Sender<u8>>,
     fail: bool,
 }
 
@@ -51,7 +51,8 @@ fn what_was_queued_is_written_in_order_and_is_there_after_a_reopen() {
         let rows = database.keyspace("rows", KeyspaceCreateOptions::default()).expect("opens");
         let writer = Writer::start(database, no_fatal()).expect("starts");
         for key in 0..100 {
-            let operation = Put { rows: rows.clone(), key, done: done.clone(), fail: false };
+            let done = Arc::new(done.clone());
+            let operation = Put { rows: rows.clone(), key, done, fail: false };
             writer.queue().submit(Box::new(operation));
         }
     }
@@ -96,21 +97,25 @@ fn after_a_failed_write_nothing_completes_and_the_failure_is_told_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let database = Database::open(folder.path(), options()).expect("opens");
     let rows = database.keyspace("rows", KeyspaceCreateOptions::default()).expect("opens");
+    let (done, completed) = mpsc::channel();
+    let failing = Arc::new(done.clone());
+    let waits = Arc::downgrade(&failing);
     let told = Arc::new(Mutex::new(Vec::new()));
     let on_fatal: OnFatal = {
         let told = Arc::clone(&told);
-        Arc::new(move |fatal: Fatal| locked(&told).push(fatal))
+        Arc::new(move |fatal: Fatal| locked(&told).push((fatal, waits.strong_count())))
     };
     let writer = Writer::start(database, on_fatal).expect("starts");
-    let (done, completed) = mpsc::channel();
-    for (key, fail) in [(0, true), (1, false)] {
-        let operation = Put { rows: rows.clone(), key, done: done.clone(), fail };
+    for (key, fail, done) in [(0, true, failing), (1, false, Arc::new(done))] {
+        let operation = Put { rows: rows.clone(), key, done, fail };
         writer.queue().submit(Box::new(operation));
     }
-    drop((done, writer));
+    drop(writer);
     assert_eq!(completed.iter().collect::<Vec<_>>(), Vec::<u8>::new());
     let folder = folder.path().to_owned();
-    assert_eq!(*locked(&told), [Fatal { folder, cause: "FjallError: Poisoned".to_owned() }]);
+    let fatal = Fatal { folder, cause: "FjallError: Poisoned".to_owned() };
+    // Who asked has heard nothing yet: the process ends first.
+    assert_eq!(*locked(&told), [(fatal, 1)]);
 }
 
 #[test]

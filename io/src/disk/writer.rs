@@ -118,9 +118,10 @@ impl Drop for Writer {
 }
 
 fn run(shared: &Shared, database: &Database, on_fatal: &OnFatal) {
+    let mut operations = Vec::new();
     let result = catch_unwind(AssertUnwindSafe(|| {
-        while let Some(operations) = next(shared) {
-            flush(database, operations)?;
+        while next(shared, &mut operations) {
+            flush(database, &mut operations)?;
         }
         database.sync()
     }));
@@ -129,24 +130,25 @@ fn run(shared: &Shared, database: &Database, on_fatal: &OnFatal) {
         Ok(Err(error)) => error.to_string(),
         Err(panic) => format!("the writer panicked: {}", panic_message(&*panic)),
     };
+    // The process ends with this. What is queued is dropped only after, for who asked hears of that
+    // and would answer and tell of a failure that is not its own.
+    on_fatal(Fatal { folder: database.folder().to_owned(), cause });
     let mut state = locked(&shared.state);
     state.closed = true;
     let dropped = mem::take(&mut state.operations);
     drop(state);
-    drop(dropped);
-    on_fatal(Fatal { folder: database.folder().to_owned(), cause });
+    drop((operations, dropped));
 }
 
-/// Waits for operations and takes a flush of them; none when the queue is closed and empty.
-fn next(shared: &Shared) -> Option<Vec<Box<dyn Operation>>> {
+/// Waits for operations and takes a flush of them; false when the queue is closed and empty.
+fn next(shared: &Shared, taken: &mut Vec<Box<dyn Operation>>) -> bool {
     let mut state = locked(&shared.state);
     while state.operations.is_empty() {
         if state.closed {
-            return None;
+            return false;
         }
         state = shared.queued.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
-    let mut taken = Vec::new();
     let mut bytes = 0;
     while let Some(operation) = state.operations.front() {
         let more = operation.bytes();
@@ -157,16 +159,16 @@ fn next(shared: &Shared) -> Option<Vec<Box<dyn Operation>>> {
         taken.extend(state.operations.pop_front());
     }
     state.bytes -= bytes;
-    Some(taken)
+    true
 }
 
-fn flush(database: &Database, mut operations: Vec<Box<dyn Operation>>) -> fjall::Result<()> {
+fn flush(database: &Database, operations: &mut Vec<Box<dyn Operation>>) -> fjall::Result<()> {
     let mut batch = database.batch();
-    for operation in &mut operations {
+    for operation in &mut *operations {
         operation.write(&mut batch)?;
     }
     batch.commit()?;
-    for operation in operations {
+    for operation in operations.drain(..) {
         operation.written();
     }
     Ok(())
