@@ -72,7 +72,10 @@ pub enum OpenError {
         what: String,
     },
     /// The folder cannot be read or written.
-    #[error("cannot open the data in {}: {source}", folder.display())]
+    #[error(
+        "cannot open the data in {}: {source}. Check that it is a folder which may be written, and \
+         the disk (space, health), or choose another with --data", folder.display()
+    )]
     Failed {
         /// The database's folder.
         folder: PathBuf,
