@@ -155,7 +155,7 @@ impl Shard {
         let mut sorted: Vec<(&GroupId, &Group)> = self.groups.iter().collect();
         sorted.sort_by_key(|(id, _)| *id);
         let log = &self.env.log;
-        let state = (sorted, self.env.rows, log.next_batch, log.next_offset);
+        let state = (sorted, log.next_batch, log.next_offset);
         Fingerprint(FixedState::default().hash_one(state))
     }
 

@@ -175,8 +175,8 @@ impl Broker {
         self.shared.panics.load(Ordering::Relaxed)
     }
 
-    /// Stops accepting, finishes what is in flight, answers what is parked, writes that the stop was
-    /// clean, and ends the threads.
+    /// Stops accepting, finishes what is in flight, answers what is parked, writes that the stop
+    /// was clean, and ends the threads.
     pub async fn stop(mut self) -> Result<(), StopError> {
         let (grace, clean) = (self.shared.clock.mono() + GRACE, &self.shared);
         let quiet = self.quiet();

@@ -1,8 +1,8 @@
 //! Fetch: batches of partitions, each from its home, now or when there are enough.
 //!
 //! Decided here: homes are asked one after another, in the order of the request, since what is left
-//! of the size of an answer is for the next. While there is too little, one waiter at each home wakes
-//! the request when the high watermark of a partition moves, and everything is read again.
+//! of the size of an answer is for the next. While there is too little, one waiter at each home
+//! wakes the request when the high watermark of a partition moves, and everything is read again.
 
 use std::rc::Rc;
 use std::sync::Arc;

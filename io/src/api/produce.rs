@@ -1,8 +1,8 @@
 //! Produce: record sets, each to the home of its partition.
 //!
 //! Decided here: the order of the checks, what is said of each fault, and when an answer is due:
-//! once everything is stored, for acks 1 as for all, since there is one replica. With acks 0 a fault
-//! closes the connection, as that is all the producer can be told.
+//! once everything is stored, for acks 1 as for all, since there is one replica. With acks 0 a
+//! fault closes the connection, as that is all the producer can be told.
 
 use std::collections::BTreeMap;
 use std::pin::pin;

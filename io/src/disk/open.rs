@@ -130,8 +130,8 @@ impl Database {
         self.durability
     }
 
-    /// A view of all keyspaces at this moment, which holds whole batches only. Old rows are kept for
-    /// as long as it lives.
+    /// A view of all keyspaces at this moment, which holds whole batches only. Old rows are kept
+    /// for as long as it lives.
     pub fn snapshot(&self) -> fjall::Snapshot {
         self.db.snapshot()
     }

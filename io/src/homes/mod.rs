@@ -1,9 +1,9 @@
 //! The partitions of one thread: what is asked of them, what the log completes, and who waits.
 //!
 //! Decided here: how a partition and the log go together. Appends and reads are decided at once, on
-//! the partition's home thread; what the log completes is taken in by the turn, which moves the high
-//! watermark and tells those who wait for it: producers for their own append, a waiting Fetch for
-//! any partition of its own, once for each home.
+//! the partition's home thread; what the log completes is taken in by the turn, which moves the
+//! high watermark and tells those who wait for it: producers for their own append, a waiting Fetch
+//! for any partition of its own, once for each home.
 //!
 //! A partition is here from the first time that something is asked of it: whether it exists is for
 //! the catalog to say, and one that was never written to costs nothing.
