@@ -108,7 +108,10 @@ fn run(serve: Serve) -> Result<(), Failure> {
             // It is at its end, and a panic of its loop was printed.
             let _ = thread.join();
         }
-        stopped.map_err(|error| Failure(EXIT_STORE, format!("the stop was not clean: {error}")))
+        stopped.map_err(|error| {
+            let kept = "What was acknowledged is kept";
+            Failure(EXIT_STORE, format!("the stop was not clean: {error}. {kept}"))
+        })
     })
 }
 

@@ -70,7 +70,7 @@ pub fn note(shard: ShardId, note: &Note, advised: &mut Advised) {
             );
         }
         Note::ServerAssigned { group, leader, .. } => tracing::debug!(
-            "group {group}: leader {leader} sent no assignment; the partitions are dealt round robin"
+            "group {group}: leader {leader} sent no assignment; the partitions are dealt"
         ),
         Note::Elected { group, generation, leader } => {
             tracing::debug!("group {group}: {leader} leads generation {generation}");

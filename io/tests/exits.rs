@@ -8,6 +8,7 @@
 mod wire;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -261,6 +262,21 @@ fn a_second_process_on_the_same_data_leaves_with_3() {
     assert_eq!((second.status.code(), stderr), (Some(3), said));
     first.terminate();
     assert_eq!(first.ended(), (Some(0), String::new()));
+}
+
+#[test]
+fn an_address_in_use_is_left_with_2() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = taken.local_addr().expect("it has one").to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+    let output = command.args(["--ephemeral", "--listen", &address]).output();
+    let output = output.expect("the binary runs");
+    let said = format!(
+        "error: cannot listen on {address}: Address already in use (os error 98); stop what \
+         listens there, or choose another address with --listen HOST:PORT\n"
+    );
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), stderr), (Some(2), said));
 }
 
 #[test]
