@@ -30,6 +30,7 @@ use wire::Connection;
 static MEMORY: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const HEARTBEATS: usize = 1000;
+const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime starts")
@@ -50,7 +51,12 @@ fn member(connection: &mut Connection) -> (StrBytes, i32) {
         .with_rebalance_timeout_ms(30_000)
         .with_protocol_type(StrBytes::from_static_str("consumer"))
         .with_protocols(vec![protocol]);
-    let joined = connection.call(3, &join).expect("an answer");
+    let joined = loop {
+        let joined = connection.call(3, &join).expect("an answer");
+        if joined.error_code != COORDINATOR_LOAD_IN_PROGRESS {
+            break joined;
+        }
+    };
     assert_eq!((joined.error_code, joined.generation_id), (0, 1));
     let sync = SyncGroupRequest::default()
         .with_group_id(group())

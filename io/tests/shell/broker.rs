@@ -24,6 +24,8 @@ use quorate_io::stores::Memory;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
+const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
+
 pub fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime starts")
 }
@@ -43,7 +45,8 @@ pub fn start(cores: usize) -> Running {
     start_with::<tokio::net::TcpListener>(cores, settings, |stores| stores, |listener| listener)
 }
 
-/// A broker over these stores and this listener.
+/// A broker over these stores and this listener, with all shards loaded. It has accepted one
+/// connection.
 pub fn start_with<L: Listener>(
     cores: usize,
     settings: Settings,
@@ -65,7 +68,16 @@ pub fn start_with<L: Listener>(
     let mut broker =
         Broker::start::<L>(settings, cores, spawn, listener, stores, Clock::system(), entropy);
     let address = runtime.block_on(broker.listening()).expect("it listens");
-    Running { runtime, broker, threads, address }
+    let running = Running { runtime, broker, threads, address };
+    let mut first = running.connect();
+    // Until all shards are loaded.
+    while list(&mut first).error_code == COORDINATOR_LOAD_IN_PROGRESS {}
+    running
+}
+
+fn list(client: &mut Client) -> ListGroupsResponse {
+    client.send(&framed(ApiKey::ListGroups, 4, 3, &ListGroupsRequest::default()));
+    client.receive::<ListGroupsResponse>(4).1
 }
 
 impl Running {
@@ -211,9 +223,7 @@ pub fn two_members(broker: &Running, group: &str) -> [(Client, String); 2] {
 pub fn wait_for(broker: &Running, state: &str) {
     let mut watcher = broker.connect();
     loop {
-        watcher.send(&framed(ApiKey::ListGroups, 4, 3, &ListGroupsRequest::default()));
-        let (_, listed) = watcher.receive::<ListGroupsResponse>(4);
-        if listed.groups[0].group_state.as_str() == state {
+        if list(&mut watcher).groups[0].group_state.as_str() == state {
             return;
         }
     }

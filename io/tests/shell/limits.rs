@@ -67,7 +67,7 @@ fn more_long_requests_than_there_is_memory_for_are_all_answered_and_heartbeats_g
     }
 }
 
-/// A listener that fails three times after it has accepted one connection.
+/// A listener that fails three times after it has accepted two connections.
 struct OutOfFiles {
     listener: TcpListener,
     asked: Cell<u32>,
@@ -83,7 +83,7 @@ impl Listener for OutOfFiles {
 
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let asked = self.asked.replace(self.asked.get() + 1);
-        if (1..=3).contains(&asked) {
+        if (2..=4).contains(&asked) {
             let too_many_open_files = 24;
             return Err(io::Error::from_raw_os_error(too_many_open_files));
         }
