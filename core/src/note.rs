@@ -115,6 +115,8 @@ pub enum Cause {
     },
     /// All members have joined.
     AllJoined,
+    /// The last member is gone.
+    NobodyLeft,
     /// The time to join is over; these did not.
     JoinTimeout {
         /// Who was dropped.

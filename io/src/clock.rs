@@ -29,7 +29,7 @@ impl fmt::Debug for Clock {
 impl Clock {
     /// Tokio's clock, and the machine's wall clock.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the place")]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     pub fn system() -> Clock {
         Clock::with_wall(Arc::new(|| {
             let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -39,7 +39,7 @@ impl Clock {
 
     /// Tokio's clock, and a wall clock of the caller's.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the place")]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the other clock")]
     pub fn with_wall(wall: Wall) -> Clock {
         Clock { start: tokio::time::Instant::now(), wall }
     }

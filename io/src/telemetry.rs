@@ -76,6 +76,7 @@ impl std::fmt::Display for Why<'_> {
             }
             Cause::SyncTimeout { members } => write!(f, "no SyncGroup came from {members:?}"),
             Cause::AllJoined => f.write_str("all members have joined"),
+            Cause::NobodyLeft => f.write_str("nobody is left"),
             Cause::JoinTimeout { dropped } if dropped.is_empty() => {
                 f.write_str("the time to join is over")
             }

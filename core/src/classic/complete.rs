@@ -26,11 +26,12 @@ impl Group {
             return;
         }
         live.generation = Generation(live.generation.0.checked_add(1).unwrap_or(1));
-        let cause = if everybody { Cause::AllJoined } else { Cause::JoinTimeout { dropped } };
         if live.members.is_empty() {
-            self.become_empty(cx, cause);
+            self.become_empty(cx, Cause::NobodyLeft);
+        } else if everybody {
+            live.start_generation(cx, Cause::AllJoined);
         } else {
-            live.start_generation(cx, cause);
+            live.start_generation(cx, Cause::JoinTimeout { dropped });
         }
     }
 

@@ -4,7 +4,7 @@ use super::State;
 use crate::env::Cx;
 use crate::group::Group;
 use crate::id::MemberId;
-use crate::note::Cause;
+use crate::note::{Cause, Note, NoteKind};
 
 impl Group {
     /// A session timer fired, for a member or for an id that was handed out.
@@ -23,12 +23,14 @@ impl Group {
             return;
         }
         live.evict(cx, id);
-        match live.state {
-            State::Stable | State::CompletingRebalance => {
-                self.start_rebalance(cx, Cause::SessionExpired { member: id.clone() });
-            }
-            State::PreparingRebalance if live.all_joined() => self.complete_join(cx),
-            State::PreparingRebalance | State::Empty => {}
+        let cause = Cause::SessionExpired { member: id.clone() };
+        if matches!(live.state, State::Stable | State::CompletingRebalance) {
+            self.start_rebalance(cx, cause);
+            return;
+        }
+        cx.note(NoteKind::Member, |group| Note::Member { group: group.clone(), cause });
+        if live.state == State::PreparingRebalance && live.all_joined() {
+            self.complete_join(cx);
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::env::Cx;
 use crate::error::ErrorCode;
 use crate::group::Group;
 use crate::id::{MemberId, Text, Token};
-use crate::note::Cause;
+use crate::note::{Cause, Note, NoteKind};
 use crate::request::{LeaveGroup, Leaver};
 use crate::response::{self, LeftMember, Response};
 
@@ -27,10 +27,13 @@ impl Group {
             members.push(LeftMember { member_id, instance_id, error });
         }
         if let Some(cause) = cause {
-            match self.live.state {
-                State::Stable | State::CompletingRebalance => self.start_rebalance(cx, cause),
-                State::PreparingRebalance => self.try_complete(cx),
-                State::Empty => {}
+            if matches!(self.live.state, State::Stable | State::CompletingRebalance) {
+                self.start_rebalance(cx, cause);
+            } else {
+                cx.note(NoteKind::Member, |group| Note::Member { group: group.clone(), cause });
+                if self.live.state == State::PreparingRebalance {
+                    self.try_complete(cx);
+                }
             }
         }
         let body = response::LeaveGroup { error: ErrorCode::None, members };

@@ -1,5 +1,6 @@
 //! The rules of the coordinator by name: whole answers, by number.
 
+mod causes;
 mod join;
 mod offsets;
 mod random_walk;

@@ -47,8 +47,16 @@ pub fn quick() -> Config {
 
 impl Bench {
     pub fn new(config: Config) -> Bench {
+        Bench::with(config, Effects::wanting(NoteKinds::ALL))
+    }
+
+    /// One that wants no notes.
+    pub fn silent(config: Config) -> Bench {
+        Bench::with(config, Effects::new())
+    }
+
+    fn with(config: Config, mut out: Effects) -> Bench {
         let topics = Arc::new(Topics::new(TopicsVersion(1), [topic("t", 1), topic("u", 2)]));
-        let mut out = Effects::wanting(NoteKinds::ALL);
         let mono = Instant::after_start(Duration::from_secs(1_000));
         let now = Now { mono, wall: WallTime(1_700_000_000_000) };
         let seed = Seed { node_secret: [1; 32], load: 0 };

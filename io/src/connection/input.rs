@@ -2,6 +2,9 @@
 //!
 //! Decided here: how much memory they get. None while nothing is there; else what has come, never
 //! what a length prefix claims.
+//!
+//! A short frame that comes alone, as a heartbeat does, gets one allocation that holds its bytes
+//! and counts who shares them. The memory of a `BytesMut` would get a second one for the count.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -10,31 +13,73 @@ use crate::frame::{FrameError, HEAD_BYTES, Head, PREFIX_BYTES, length};
 /// See the module for what is decided.
 #[derive(Debug, Default)]
 pub struct Input {
+    /// A short frame that came alone, with its prefix. What comes after it is in `bytes`.
+    alone: Bytes,
     bytes: BytesMut,
+}
+
+/// What fits into the allocation of a frame that comes alone: with its length and the count of who
+/// shares it that is 256 bytes, or 1024.
+const SHORT: usize = 256 - 16;
+const LESS_SHORT: usize = 1024 - 16;
+
+/// Bytes within the allocation that counts who shares them.
+struct Short<const SPACE: usize> {
+    bytes: [u8; SPACE],
+    length: usize,
+}
+
+impl<const SPACE: usize> Short<SPACE> {
+    fn share(from: &[u8]) -> Bytes {
+        let mut bytes = [0; SPACE];
+        bytes[..from.len()].copy_from_slice(from);
+        Bytes::from_owner(Self { bytes, length: from.len() })
+    }
+}
+
+impl<const SPACE: usize> AsRef<[u8]> for Short<SPACE> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
 }
 
 impl Input {
     /// Takes bytes in.
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.is_empty() && is_one_frame(bytes) {
+            if bytes.len() <= SHORT {
+                self.alone = Short::<SHORT>::share(bytes);
+                return;
+            }
+            if bytes.len() <= LESS_SHORT {
+                self.alone = Short::<LESS_SHORT>::share(bytes);
+                return;
+            }
+        }
         self.bytes.extend_from_slice(bytes);
     }
 
     /// How many bytes wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.alone.len() + self.bytes.len()
     }
 
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len() == 0
     }
 
     /// The next frame without its length prefix, if all of it is there. `most` is
     /// `socket.request.max.bytes`; a length that cannot be is an error as soon as it is seen.
     pub fn take_frame(&mut self, most: usize) -> Result<Option<Bytes>, FrameError> {
         let Some(whole) = self.whole(most)? else { return Ok(None) };
+        if !self.alone.is_empty() {
+            let mut frame = std::mem::take(&mut self.alone);
+            frame.advance(PREFIX_BYTES);
+            return Ok(Some(frame));
+        }
         if self.bytes.len() < whole {
             return Ok(None);
         }
@@ -51,7 +96,7 @@ impl Input {
     #[must_use]
     pub fn has_frame(&self, most: usize) -> bool {
         match self.whole(most) {
-            Ok(whole) => whole.is_some_and(|whole| self.bytes.len() >= whole),
+            Ok(whole) => whole.is_some_and(|whole| self.len() >= whole),
             Err(_) => true,
         }
     }
@@ -59,7 +104,7 @@ impl Input {
     /// How many bytes are missing from the next frame, where its length is known.
     #[must_use]
     pub fn missing(&self, most: usize) -> Option<usize> {
-        self.whole(most).ok().flatten().map(|whole| whole.saturating_sub(self.bytes.len()))
+        self.whole(most).ok().flatten().map(|whole| whole.saturating_sub(self.len()))
     }
 
     /// Where a long frame goes on: the buffer with room for more, at most as much again as has
@@ -71,7 +116,8 @@ impl Input {
 
     /// Bytes of the next frame with its prefix, once the prefix is there.
     fn whole(&self, most: usize) -> Result<Option<usize>, FrameError> {
-        let Some((prefix, rest)) = self.bytes.split_first_chunk::<PREFIX_BYTES>() else {
+        let next = if self.alone.is_empty() { &self.bytes[..] } else { &self.alone };
+        let Some((prefix, rest)) = next.split_first_chunk::<PREFIX_BYTES>() else {
             return Ok(None);
         };
         let bytes = length(*prefix, most)?;
@@ -80,6 +126,13 @@ impl Input {
         }
         Ok(Some(PREFIX_BYTES + bytes))
     }
+}
+
+/// Whether these bytes are a frame with its prefix and nothing else.
+fn is_one_frame(bytes: &[u8]) -> bool {
+    bytes.split_first_chunk::<PREFIX_BYTES>().is_some_and(|(prefix, rest)| {
+        usize::try_from(u32::from_be_bytes(*prefix)) == Ok(rest.len())
+    })
 }
 
 #[cfg(test)]
@@ -114,6 +167,22 @@ mod tests {
         assert_eq!(input.take_frame(MOST), Ok(Some(Bytes::from_static(b"\0\x12\0\0 one"))));
         assert_eq!(input.take_frame(MOST), Ok(Some(Bytes::from_static(b"\0\x12\0\0 two"))));
         assert_eq!((input.take_frame(MOST), input.len()), (Ok(None), 2));
+    }
+
+    #[test]
+    fn a_short_frame_that_comes_alone_is_taken_before_what_comes_after_it() {
+        for length in [8, SHORT - 4, SHORT - 3, LESS_SHORT - 4, LESS_SHORT - 3] {
+            let (first, second) = ([&[0, 0x12], &vec![1; length - 2][..]].concat(), [2; 8]);
+            let mut input = Input::default();
+            input.push(&framed(&first));
+            assert_eq!((input.len(), input.missing(MOST)), (4 + length, Some(0)));
+            input.push(&framed(&second)[..6]);
+            assert_eq!(input.take_frame(MOST), Ok(Some(Bytes::from(first))));
+            assert_eq!((input.has_frame(MOST), input.take_frame(MOST)), (false, Ok(None)));
+            input.push(&framed(&second)[6..]);
+            assert_eq!(input.take_frame(MOST), Ok(Some(Bytes::copy_from_slice(&second))));
+            assert!(input.is_empty());
+        }
     }
 
     #[test]

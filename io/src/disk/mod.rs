@@ -15,6 +15,7 @@ mod open;
 mod tests;
 mod writer;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use open::{Database, Filters, OpenError, Options};
@@ -34,16 +35,19 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// Where one thread's completions wait until its turn takes them.
 ///
-/// The turn is woken when the first completion comes in, not for each.
+/// The turn is woken when the first completion comes in, not for each. It takes no lock where
+/// nothing has come.
 pub struct Mailbox<T> {
     items: Mutex<Vec<T>>,
+    /// Whether there are any.
+    some: AtomicBool,
     wake: Wake,
 }
 
 impl<T> Mailbox<T> {
     /// An empty mailbox whose owner is woken by `wake`.
     pub fn new(wake: Wake) -> Arc<Self> {
-        Arc::new(Self { items: Mutex::default(), wake })
+        Arc::new(Self { items: Mutex::default(), some: AtomicBool::new(false), wake })
     }
 
     /// Adds a completion, and wakes the owner if there was none.
@@ -51,6 +55,8 @@ impl<T> Mailbox<T> {
         let mut items = locked(&self.items);
         items.push(item);
         let first = items.len() == 1;
+        // Before the wake, so that the turn which that leads to looks.
+        self.some.store(true, Ordering::Release);
         drop(items);
         if first {
             (self.wake)();
@@ -59,7 +65,12 @@ impl<T> Mailbox<T> {
 
     /// Moves what is there, in the order it came, to the end of `out`.
     pub fn take(&self, out: &mut Vec<T>) {
-        out.append(&mut locked(&self.items));
+        if !self.some.load(Ordering::Acquire) {
+            return;
+        }
+        let mut items = locked(&self.items);
+        self.some.store(false, Ordering::Release);
+        out.append(&mut items);
     }
 }
 
