@@ -11,6 +11,7 @@ mod handle;
 mod init_producer_id;
 mod list_offsets;
 pub mod metadata;
+mod offset_for_leader_epoch;
 pub mod partitions;
 mod place;
 mod produce;
