@@ -7,6 +7,7 @@
 pub mod cluster;
 pub mod configs;
 mod fetch;
+pub(crate) mod fetch_session;
 mod handle;
 mod init_producer_id;
 mod list_offsets;
