@@ -16,9 +16,11 @@ use quorate_io::clock::Clock;
 use quorate_io::core_thread::Entropy;
 use quorate_io::disk::{Fatal, OnFatal, OpenError};
 use quorate_io::stores::{Memory, open_folder};
+use quorate_io::telemetry;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 /// Gives back an absurd request for memory as an error of the allocation, where the system allows
@@ -42,13 +44,7 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colours)
-        .with_writer(std::io::stderr)
-        .init();
+    start_log();
     for warning in &serve.settings.warnings {
         tracing::warn!("{warning}");
     }
@@ -58,6 +54,25 @@ fn main() -> ExitCode {
             eprintln!("error: {reason}");
             ExitCode::from(code)
         }
+    }
+}
+
+/// The log goes to standard error: what `RUST_LOG` asks for, else `info` and above, with colours
+/// where somebody looks on who has not set `NO_COLOR`.
+fn start_log() {
+    let builder = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
+    let (filter, wrong) = match builder.clone().try_from_env() {
+        Ok(filter) => (filter, None),
+        Err(error) => (builder.parse_lossy(""), Some(error)),
+    };
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colours = std::io::stderr().is_terminal() && !plain;
+    let subscriber = telemetry::subscriber(filter, colours, std::io::stderr);
+    tracing::subscriber::set_global_default(subscriber).expect("it is set once");
+    if let Some(error) = wrong
+        && std::env::var_os(EnvFilter::DEFAULT_ENV).is_some()
+    {
+        tracing::warn!("RUST_LOG is not used: {error}");
     }
 }
 

@@ -1,6 +1,16 @@
 //! What is told to an operator: one line for each transition of a group, none for a request.
+//!
+//! Decided here: what the lines say, and that advice which a client would cause again and again is
+//! given once for each client id.
 
-use quorate_core::{Cause, Note, NoteKind, NoteKinds, ShardId};
+use std::collections::BTreeSet;
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use quorate_core::{Cause, Note, NoteKind, NoteKinds, ShardId, Text};
+use tracing::Subscriber;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::turn::Fault;
 
@@ -11,8 +21,38 @@ pub const LOGGED: NoteKinds = NoteKinds::NONE
     .with(NoteKind::ServerAssigned)
     .with(NoteKind::SweepPutOff);
 
+/// Client ids that a thread remembers to have advised. Those after them are not advised.
+const ADVISED: usize = 1000;
+
+/// What a process writes its log with: lines without the path of the code that they come from.
+pub fn subscriber<W>(filter: EnvFilter, colours: bool, to: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_target(false)
+        .with_writer(to)
+        .finish()
+}
+
+/// Whom a thread has advised: hashes of client ids, which can be long.
+#[derive(Debug, Default)]
+pub struct Advised {
+    clients: BTreeSet<u64>,
+}
+
+impl Advised {
+    /// Whether this client is to be advised now.
+    fn is_first(&mut self, client_id: &Text) -> bool {
+        let client = FixedState::default().hash_one(client_id.as_bytes());
+        self.clients.len() < ADVISED && self.clients.insert(client)
+    }
+}
+
 /// Writes a note to the log.
-pub fn note(shard: ShardId, note: &Note) {
+pub fn note(shard: ShardId, note: &Note, advised: &mut Advised) {
     match note {
         Note::Transition { group, from, to, generation, members, cause } => {
             let (from, to) = (from.unwrap_or("none"), to.unwrap_or("none"));
@@ -22,10 +62,15 @@ pub fn note(shard: ShardId, note: &Note) {
             );
         }
         Note::Member { group, cause } => tracing::info!("group {group}: {}", Why(cause)),
-        Note::ServerAssigned { group, leader, client_id } => tracing::warn!(
-            "group {group}: leader {leader} (client {client_id}) sent no assignment; the \
-             partitions are dealt round robin. Set group.classic.server.assignor=none for what \
-             Kafka does"
+        Note::ServerAssigned { group, leader, client_id } if advised.is_first(client_id) => {
+            tracing::warn!(
+                "group {group}: leader {leader} (client {client_id}) sent no assignment; the \
+                 partitions are dealt round robin. Set group.classic.server.assignor=none for what \
+                 Kafka does. This is said once for each client id"
+            );
+        }
+        Note::ServerAssigned { group, leader, .. } => tracing::debug!(
+            "group {group}: leader {leader} sent no assignment; the partitions are dealt round robin"
         ),
         Note::Elected { group, generation, leader } => {
             tracing::debug!("group {group}: {leader} leads generation {generation}");
@@ -88,5 +133,78 @@ impl std::fmt::Display for Why<'_> {
             Cause::OverSize => f.write_str("it was loaded with more members than group.max.size"),
             Cause::Removed => f.write_str("it was deleted, or empty and without offsets"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use quorate_core::{GroupId, MemberId};
+
+    use super::*;
+    use crate::disk::locked;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            locked(&self.0).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written to the log without its times.
+    fn logged(work: impl FnOnce()) -> Vec<String> {
+        let lines = Lines::default();
+        let to = lines.clone();
+        let subscriber = subscriber(EnvFilter::new("info"), false, move || to.clone());
+        tracing::subscriber::with_default(subscriber, work);
+        let bytes = locked(&lines.0).clone();
+        let text = String::from_utf8(bytes).expect("text");
+        let without_time = |line: &str| line.split_once(' ').expect("a time").1.to_owned();
+        text.lines().map(without_time).collect()
+    }
+
+    fn server_assigned(client_id: &str) -> Note {
+        let (group, leader) = (GroupId::from("orders"), MemberId::from("m1"));
+        Note::ServerAssigned { group, leader, client_id: Text::from(client_id) }
+    }
+
+    #[test]
+    fn a_client_whose_leader_sends_no_assignment_is_named_once() {
+        let lines = logged(|| {
+            let advised = &mut Advised::default();
+            for client_id in ["a", "b", "a", "b", "b"] {
+                note(ShardId(3), &server_assigned(client_id), advised);
+            }
+        });
+        let line = |client: &str| {
+            format!(
+                " WARN group orders: leader m1 (client {client}) sent no assignment; the \
+                 partitions are dealt round robin. Set group.classic.server.assignor=none for \
+                 what Kafka does. This is said once for each client id"
+            )
+        };
+        assert_eq!(lines, [line("a"), line("b")]);
+    }
+
+    #[test]
+    fn whoever_makes_up_client_ids_does_not_fill_memory_or_the_log() {
+        let mut advised = Advised::default();
+        let first = |n: &usize| advised.is_first(&Text::from(format!("client-{n}")));
+        assert_eq!((0..2 * ADVISED).filter(first).count(), ADVISED);
+        assert_eq!(advised.clients.len(), ADVISED);
+    }
+
+    #[test]
+    fn a_fault_is_one_line() {
+        let lines = logged(|| fault(ShardId(3), &Fault::Panicked { message: "no".to_owned() }));
+        assert_eq!(lines, ["ERROR shard 3 of the coordinator panicked: no; it is loaded again"]);
     }
 }

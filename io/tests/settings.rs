@@ -1,7 +1,8 @@
 //! Do settings under Kafka's names mean what they mean in Kafka 4.4?
 
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use quorate_io::cli::{
@@ -221,6 +222,30 @@ fn the_binary_leaves_with_2_when_it_is_used_wrongly() {
                 .to_owned()
         )
     );
+}
+
+/// The first line of the binary's log, without its time.
+fn first_line_of_the_log(rust_log: Option<&str>) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+    command.args(["--ephemeral", "--listen", "127.0.0.1:0", "--set", "log.retention.hours=24"]);
+    command.env_remove("RUST_LOG").envs(rust_log.map(|value| ("RUST_LOG", value)));
+    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it runs");
+    let mut line = String::new();
+    let mut log = BufReader::new(child.stderr.take().expect("it is piped"));
+    log.read_line(&mut line).expect("it is read");
+    child.kill().expect("a child of ours can be killed");
+    child.wait().expect("a killed child ends");
+    line.split_once(' ').expect("a time comes first").1.trim_end().to_owned()
+}
+
+#[test]
+fn the_log_is_plain_lines_of_the_level_that_is_asked_for() {
+    let warning = " WARN settings of Kafka's that have no effect yet: log.retention.hours";
+    assert_eq!(first_line_of_the_log(None), warning);
+    assert_eq!(first_line_of_the_log(Some("")), warning);
+    let unusable = " WARN RUST_LOG is not used: error parsing level filter: expected one of \
+                    \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5";
+    assert_eq!(first_line_of_the_log(Some("quorate_io=loud")), unusable);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::journal::{Completion, Journal, JournalStore};
 use crate::log::{LogStore, Recovered, TailBudget};
 use crate::message::Message;
 use crate::open::Open;
-use crate::telemetry;
+use crate::telemetry::{self, Advised};
 use crate::turn::{Out, Turn};
 
 /// What a thread is made from, sent to it when it starts.
@@ -81,6 +81,7 @@ impl Core {
             journal: self.journal.handle(wake),
             completions: Vec::new(),
             out: Out::default(),
+            advised: Advised::default(),
             stopping: None,
         };
         (thread, rest)
@@ -92,6 +93,7 @@ struct Loop {
     journal: Box<dyn Journal>,
     completions: Vec<Completion>,
     out: Out,
+    advised: Advised,
     /// Told when this thread is quiet, while the broker stops.
     stopping: Option<oneshot::Sender<()>>,
 }
@@ -174,7 +176,7 @@ impl Loop {
             telemetry::fault(shard, &fault);
         }
         for (shard, note) in out.notes.drain(..) {
-            telemetry::note(shard, &note);
+            telemetry::note(shard, &note, &mut self.advised);
         }
     }
 

@@ -40,8 +40,7 @@ mod tests;
 
 use quorate_core::{Batch, BatchId, Epoch, Offset, Record, RejectCause, ShardId};
 
-use crate::disk::Wake;
-
+pub use crate::disk::Wake;
 pub use fjall::{FjallJournal, Folding};
 pub use memory::MemoryJournal;
 

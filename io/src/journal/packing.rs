@@ -135,6 +135,8 @@ impl Packed {
         self.item[1..9].copy_from_slice(&self.epoch.0.to_be_bytes());
         self.item[9..13].copy_from_slice(&self.records.to_be_bytes());
         self.item[13..HEADER].copy_from_slice(&log_bytes.to_be_bytes());
+        // It is kept until it becomes a file: without the room that growing left.
+        self.item.shrink_to_fit();
         self.item.into()
     }
 
