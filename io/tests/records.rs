@@ -248,14 +248,19 @@ fn a_fetch_that_waits_is_answered_when_a_record_comes_to_any_of_its_partitions()
 fn a_fetch_that_waits_is_answered_when_its_topic_is_deleted_or_the_broker_stops() {
     let broker = ephemeral(3);
     let (mut reader, mut other) = (broker.connect(), broker.connect());
-    let (gone, stays) = (create(&mut other, "gone", 1), create(&mut other, "stays", 1));
-    let request = fetch(("gone", gone), 20_000, &[(0, 0)]);
-    reader.send(FETCH, &request).expect("it reads");
-    let topic = DeleteTopicState::default().with_name(Some(name("gone")));
-    let request = DeleteTopicsRequest::default().with_timeout_ms(10_000).with_topics(vec![topic]);
-    other.call(6, &request).expect("an answer");
-    let unknown = ResponseError::UnknownTopicOrPartition.code();
-    assert_eq!(received(&mut reader, FETCH), [(0, unknown, -1, Bytes::new())]);
+    let stays = create(&mut other, "stays", 1);
+    let unknown =
+        [(12, ResponseError::UnknownTopicOrPartition), (13, ResponseError::UnknownTopicId)];
+    for (version, unknown) in unknown {
+        let gone = create(&mut other, "gone", 1);
+        let request = fetch(("gone", gone), 20_000, &[(0, 0)]);
+        reader.send(version, &request).expect("it reads");
+        let topic = DeleteTopicState::default().with_name(Some(name("gone")));
+        let request =
+            DeleteTopicsRequest::default().with_timeout_ms(10_000).with_topics(vec![topic]);
+        other.call(6, &request).expect("an answer");
+        assert_eq!(received(&mut reader, version), [(0, unknown.code(), -1, Bytes::new())]);
+    }
     reader.send(FETCH, &fetch(("stays", stays), 20_000, &[(0, 0)])).expect("it reads");
     drop(other);
     assert_eq!(broker.stop(), Ok(()));

@@ -169,13 +169,23 @@ async fn read_all(
         room = left;
         home.seen.clear();
         for Got { at: (t, p), key, result } in got {
-            let told = &mut response.responses[t].partitions[p];
+            let topic = &mut response.responses[t];
+            let gone = match topic.topic_id.is_nil() {
+                true => ResponseError::UnknownTopicOrPartition,
+                false => ResponseError::UnknownTopicId,
+            };
+            let told = &mut topic.partitions[p];
             *told = match result {
                 Ok(read) => {
                     bytes += read.records.len();
                     let high_watermark = read.high_watermark;
                     home.seen.push(Seen { partition: key, high_watermark });
                     records(key.index, read)
+                }
+                // It was there when the request came, and is deleted.
+                Err(ResponseError::UnknownTopicOrPartition) => {
+                    failed = true;
+                    unknown(key.index, gone)
                 }
                 Err(error) => {
                     failed = true;
