@@ -128,6 +128,8 @@ fn start<I: Io>(thread: &Rc<Thread>, io: I, luggage: Luggage) {
         charge,
         moved,
     };
+    // It may be the first that is due to be closed for silence.
+    connection.thread.wake();
     tokio::task::spawn_local(connection.serve(registered));
 }
 

@@ -223,7 +223,11 @@ impl Turn {
         let State::Active(active) = &mut self.places[index].state else { return };
         let (shard, effects) = (&mut active.shard, &mut self.effects);
         // After a panic neither the shard nor what it said is looked at again.
-        let stepped = catch_unwind(AssertUnwindSafe(|| shard.step(now, input, effects)));
+        let stepped = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            tests::panic_if_told_to();
+            shard.step(now, input, effects);
+        }));
         match stepped {
             Ok(()) => self.effects(index, out),
             Err(panic) => self.panicked(now, index, panic_message(&*panic), out),

@@ -1,5 +1,6 @@
 //! The turn, driven by hand: a journal in memory that the tests hold back as they like.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,16 @@ use quorate_core::{
 use super::{Fault, Out, Turn};
 use crate::journal::{Append, Completion, Journal, JournalStore, MemoryJournal, Outcome as Stored};
 use crate::open::Outcome;
+
+thread_local! {
+    /// The next step of a shard on this thread is to panic.
+    static PANIC: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Stands for a fault in the coordinator, for it is not known to have one that panics.
+pub(super) fn panic_if_told_to() {
+    assert!(!PANIC.take(), "told to");
+}
 
 fn at(millis: u64) -> Now {
     let mono = Instant::after_start(Duration::from_millis(millis));
@@ -51,6 +62,33 @@ impl World {
     fn turn(&mut self, now: Now) {
         let topics = Arc::new(Topics::default());
         self.turn.run(now, &mut self.completions, &topics, &mut self.out);
+    }
+
+    /// Takes turns until all shards serve.
+    fn load(&mut self, now: Now) {
+        while self.turn.not_yet_loaded() > 0 {
+            self.carry_out();
+            self.turn(now);
+        }
+    }
+
+    /// Stores an offset.
+    fn store(&mut self, token: u64, shard: u32, now: Now) {
+        self.ask(token, shard, commit("a"));
+        self.turn(now);
+        self.carry_out();
+        self.turn(now);
+        assert_eq!(self.outcomes(), [(token, committed(ErrorCode::None))]);
+    }
+
+    /// Asks something and lets the shard panic over it.
+    fn panic(&mut self, token: u64, shard: u32, now: Now) -> Vec<(ShardId, Fault)> {
+        PANIC.set(true);
+        self.ask(token, shard, heartbeat("a"));
+        self.turn(now);
+        assert_eq!(self.outcomes(), []);
+        assert_eq!(std::mem::take(&mut self.out.lost), [ShardId(shard)]);
+        std::mem::take(&mut self.out.faults)
     }
 
     fn carry_out(&mut self) {
@@ -242,4 +280,53 @@ fn who_is_parked_when_a_shard_resigns_is_told_to_look_elsewhere() {
     let same = response::JoinGroup::refused(ErrorCode::NotCoordinator, refused.member_id.clone());
     assert_eq!(*refused, same);
     assert!(world.turn.is_quiet());
+}
+
+#[test]
+fn a_shard_that_panics_is_loaded_again_with_all_that_was_stored() {
+    let mut world = World::loaded();
+    world.store(1, 0, at(1));
+    let rows = world.turn.active().next().expect("it serves").rows();
+    assert_eq!(rows.len(), 1);
+    let message = "told to".to_owned();
+    assert_eq!(world.panic(2, 0, at(2)), [(ShardId(0), Fault::Panicked { message })]);
+    assert_eq!(world.out.acquire, [ShardId(0)]);
+    world.ask(3, 0, commit("a"));
+    world.ask(4, 1, heartbeat("b"));
+    world.turn(at(3));
+    let wait = committed(ErrorCode::CoordinatorLoadInProgress);
+    let serves = Outcome::Reply(Response::Heartbeat(ErrorCode::UnknownMemberId));
+    assert_eq!(world.outcomes(), [(3, wait), (4, serves)]);
+    world.load(at(4));
+    assert_eq!(world.turn.active().next().expect("it serves").rows(), rows);
+}
+
+#[test]
+fn the_third_panic_of_a_shard_within_a_minute_is_its_end() {
+    let mut world = World::loaded();
+    let message = || "told to".to_owned();
+    for (token, time) in [(1, 0), (2, 30_000)] {
+        let again = Fault::Panicked { message: message() };
+        assert_eq!(world.panic(token, 0, at(time)), [(ShardId(0), again)]);
+        world.load(at(time));
+    }
+    let end = Fault::PanickedTooOften { message: message() };
+    assert_eq!(world.panic(3, 0, at(59_999)), [(ShardId(0), end)]);
+    assert_eq!(world.out.acquire, []);
+    world.ask(4, 0, commit("a"));
+    world.turn(at(60_000));
+    assert_eq!(world.outcomes(), [(4, committed(ErrorCode::NotCoordinator))]);
+    world.store(5, 1, at(60_001));
+    assert!(world.turn.is_quiet());
+}
+
+#[test]
+fn a_shard_that_panics_now_and_then_is_always_loaded_again() {
+    let mut world = World::loaded();
+    for n in 0..5 {
+        let now = at(n * 30_000);
+        let again = Fault::Panicked { message: "told to".to_owned() };
+        assert_eq!(world.panic(n, 0, now), [(ShardId(0), again)]);
+        world.load(now);
+    }
 }
