@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
+use crate::api::fetch_session::Sessions;
 use crate::budget::Budget;
 use crate::catalog::{Identity, Topics};
 use crate::cli::Settings;
@@ -72,6 +73,7 @@ pub struct Thread {
     owner: RefCell<Option<catalog::Owner>>,
     homes: RefCell<Homes>,
     watches: Cell<u64>,
+    pub(crate) fetch_sessions: RefCell<Sessions>,
     pub(crate) connections: RefCell<Connections>,
     pub(crate) scratch: RefCell<Box<[u8]>>,
     /// The task that accepts connections, on the thread that does.

@@ -12,12 +12,15 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::offset_for_leader_epoch_request::{
+    OffsetForLeaderPartition, OffsetForLeaderTopic,
+};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
     CreateTopicsRequest, DeleteTopicsRequest, FetchRequest, InitProducerIdRequest,
-    ListOffsetsRequest, ProduceRequest, TopicName, TransactionalId,
+    ListOffsetsRequest, OffsetForLeaderEpochRequest, ProduceRequest, TopicName, TransactionalId,
 };
 use kafka_protocol::protocol::StrBytes;
 use quorate_io::broker::{Broker, Loop, StopError, Stores};
@@ -245,14 +248,19 @@ fn a_fetch_that_waits_is_answered_when_a_record_comes_to_any_of_its_partitions()
 fn a_fetch_that_waits_is_answered_when_its_topic_is_deleted_or_the_broker_stops() {
     let broker = ephemeral(3);
     let (mut reader, mut other) = (broker.connect(), broker.connect());
-    let (gone, stays) = (create(&mut other, "gone", 1), create(&mut other, "stays", 1));
-    let request = fetch(("gone", gone), 20_000, &[(0, 0)]);
-    reader.send(FETCH, &request).expect("it reads");
-    let topic = DeleteTopicState::default().with_name(Some(name("gone")));
-    let request = DeleteTopicsRequest::default().with_timeout_ms(10_000).with_topics(vec![topic]);
-    other.call(6, &request).expect("an answer");
-    let unknown = ResponseError::UnknownTopicOrPartition.code();
-    assert_eq!(received(&mut reader, FETCH), [(0, unknown, -1, Bytes::new())]);
+    let stays = create(&mut other, "stays", 1);
+    let unknown =
+        [(12, ResponseError::UnknownTopicOrPartition), (13, ResponseError::UnknownTopicId)];
+    for (version, unknown) in unknown {
+        let gone = create(&mut other, "gone", 1);
+        let request = fetch(("gone", gone), 20_000, &[(0, 0)]);
+        reader.send(version, &request).expect("it reads");
+        let topic = DeleteTopicState::default().with_name(Some(name("gone")));
+        let request =
+            DeleteTopicsRequest::default().with_timeout_ms(10_000).with_topics(vec![topic]);
+        other.call(6, &request).expect("an answer");
+        assert_eq!(received(&mut reader, version), [(0, unknown.code(), -1, Bytes::new())]);
+    }
     reader.send(FETCH, &fetch(("stays", stays), 20_000, &[(0, 0)])).expect("it reads");
     drop(other);
     assert_eq!(broker.stop(), Ok(()));
@@ -346,6 +354,80 @@ fn records_and_what_is_known_of_producers_are_there_after_a_restart() {
     let all: Vec<u8> = (0..).zip(&sets).flat_map(|(n, set)| stored(set, 2 * n)).collect();
     let request = fetch(topic, 0, &[(0, 0)]);
     assert_eq!(fetched(&mut client, FETCH, &request), [(0, 0, 10, Bytes::from(all))]);
+    drop(client);
+    assert_eq!(broker.stop(), Ok(()));
+}
+
+/// Fetches in a session; error code, session id, and the partitions that are told of.
+fn in_session(client: &mut Connection, request: FetchRequest) -> (i16, i32, Vec<(i32, i64)>) {
+    let answer = client.call(FETCH, &request).expect("an answer");
+    let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
+    let told = partitions.map(|told| (told.partition_index, told.high_watermark));
+    (answer.error_code, answer.session_id, told.collect())
+}
+
+/// As Kafka's recorded answers (subject logs, `fetch_sessions`).
+#[test]
+fn a_fetch_session_tells_of_what_has_changed() {
+    let broker = ephemeral(2);
+    let mut client = broker.connect();
+    let topic = ("t", create(&mut client, "t", 3));
+    let all = fetch(topic, 0, &[(0, 0), (1, 0), (2, 0)]);
+    let all = all.with_session_epoch(0);
+    let (error, id, told) = in_session(&mut client, all);
+    assert!(id > 0);
+    assert_eq!((error, told), (0, vec![(0, 0), (1, 0), (2, 0)]));
+    let on = |epoch: i32| fetch(topic, 0, &[]).with_session_id(id).with_session_epoch(epoch);
+    assert_eq!(in_session(&mut client, on(1)), (0, id, vec![]));
+    let set = record_set(&[b"v"], T, ANYONE, -1);
+    produced(&mut client, PRODUCE, topic, &[(1, set)]);
+    assert_eq!(in_session(&mut client, on(2)), (0, id, vec![(1, 1)]));
+    let wrong_epoch = ResponseError::InvalidFetchSessionEpoch.code();
+    for epoch in [2, 4] {
+        assert_eq!(in_session(&mut client, on(epoch)), (wrong_epoch, 0, vec![]));
+    }
+    let read = fetch(topic, 0, &[(1, 1)]).with_session_id(id).with_session_epoch(3);
+    assert_eq!(in_session(&mut client, read), (0, id, vec![]));
+    let gone = ForgottenTopic::default().with_topic(name("t")).with_partitions(vec![0, 1, 2]);
+    let forgets = on(4).with_forgotten_topics_data(vec![gone]);
+    assert_eq!(in_session(&mut client, forgets), (0, 0, vec![]));
+    let unknown = ResponseError::FetchSessionIdNotFound.code();
+    assert_eq!(in_session(&mut client, on(5)), (unknown, 0, vec![]));
+    drop(client);
+    assert_eq!(broker.stop(), Ok(()));
+}
+
+/// As Kafka's recorded answers (subject logs, `offset_for_leader_epoch`).
+#[test]
+fn an_epoch_ends_where_the_log_does_and_one_that_is_to_come_nowhere() {
+    let broker = ephemeral(2);
+    let mut client = broker.connect();
+    let topic = ("t", create(&mut client, "t", 1));
+    produced(&mut client, PRODUCE, topic, &[(0, record_set(&[b"a", b"b"], T, ANYONE, -1))]);
+    let unknown_epoch = ResponseError::UnknownLeaderEpoch.code();
+    let unknown = ResponseError::UnknownTopicOrPartition.code();
+    let cases = [
+        ((0, 0, -1), (0, 0, 2)),
+        ((0, 0, 0), (0, 0, 2)),
+        ((0, 5, -1), (0, -1, -1)),
+        ((0, 0, 5), (unknown_epoch, -1, -1)),
+        ((0, -1, -1), (0, -1, -1)),
+        ((9, 0, -1), (unknown, -1, -1)),
+    ];
+    for version in 2..=4 {
+        for ((index, epoch, known), expected) in cases {
+            let part = OffsetForLeaderPartition::default()
+                .with_partition(index)
+                .with_leader_epoch(epoch)
+                .with_current_leader_epoch(known);
+            let topic =
+                OffsetForLeaderTopic::default().with_topic(name("t")).with_partitions(vec![part]);
+            let request = OffsetForLeaderEpochRequest::default().with_topics(vec![topic]);
+            let told = client.call(version, &request).expect("an answer");
+            let told = &told.topics[0].partitions[0];
+            assert_eq!((told.error_code, told.leader_epoch, told.end_offset), expected);
+        }
+    }
     drop(client);
     assert_eq!(broker.stop(), Ok(()));
 }

@@ -14,6 +14,7 @@ use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, Partition
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use tokio::sync::Notify;
 
+use super::fetch_session::Kind;
 use super::place::{self, At, check_leader_epoch};
 use crate::core_thread::Thread;
 use crate::homes::{Batches, Reading, Seen, WatchId};
@@ -67,13 +68,27 @@ struct Room {
 /// Answers a request.
 pub(super) async fn answer(
     thread: &Rc<Thread>,
-    request: FetchRequest,
+    mut request: FetchRequest,
     version: i16,
 ) -> FetchResponse {
-    if let Some(error) = session_error(&request) {
-        return FetchResponse::default().with_error_code(error.code());
+    let by_id = version >= BY_ID;
+    let now = thread.now().mono;
+    let begun = thread.fetch_sessions.borrow_mut().begin(&mut request, by_id, now);
+    let kind = match begun {
+        Ok(kind) => kind,
+        Err(error) => return FetchResponse::default().with_error_code(error.code()),
+    };
+    let mut response = read_enough(thread, &request, by_id).await;
+    if kind != Kind::None {
+        let mut sessions = thread.fetch_sessions.borrow_mut();
+        sessions.end(kind, &request, &mut response, by_id, thread.random(), now);
     }
-    let (mut response, mut homes) = split(thread, &request, version);
+    response
+}
+
+/// Reads until there is enough, or the time is up.
+async fn read_enough(thread: &Rc<Thread>, request: &FetchRequest, by_id: bool) -> FetchResponse {
+    let (mut response, mut homes) = split(thread, request, by_id);
     let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(MAX_BYTES);
     let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes);
     let max_wait = Duration::from_millis(request.max_wait_ms.max(0) as u64);
@@ -96,19 +111,13 @@ pub(super) async fn answer(
     }
 }
 
-/// There are no fetch sessions (KIP-227): a request that opens one is told so, and comes back with
-/// all its partitions; one that goes on with one is refused.
-fn session_error(request: &FetchRequest) -> Option<ResponseError> {
-    (request.session_epoch > 0).then_some(ResponseError::FetchSessionIdNotFound)
-}
-
 /// An answer that says what is wrong before anything is read, and what is asked of each home.
-fn split(thread: &Thread, request: &FetchRequest, version: i16) -> (FetchResponse, Vec<AtHome>) {
+fn split(thread: &Thread, request: &FetchRequest, by_id: bool) -> (FetchResponse, Vec<AtHome>) {
     let mut response = FetchResponse::default();
     let mut homes: Vec<(usize, Vec<Part>)> = Vec::new();
     let topics = thread.topics();
     for (t, asked) in request.topics.iter().enumerate() {
-        let topic = place::topic(&topics, version >= BY_ID, &asked.topic, asked.topic_id);
+        let topic = place::topic(&topics, by_id, &asked.topic, asked.topic_id);
         let mut answers = Vec::with_capacity(asked.partitions.len());
         for (p, part) in asked.partitions.iter().enumerate() {
             let index = part.partition;
@@ -160,13 +169,23 @@ async fn read_all(
         room = left;
         home.seen.clear();
         for Got { at: (t, p), key, result } in got {
-            let told = &mut response.responses[t].partitions[p];
+            let topic = &mut response.responses[t];
+            let gone = match topic.topic_id.is_nil() {
+                true => ResponseError::UnknownTopicOrPartition,
+                false => ResponseError::UnknownTopicId,
+            };
+            let told = &mut topic.partitions[p];
             *told = match result {
                 Ok(read) => {
                     bytes += read.records.len();
                     let high_watermark = read.high_watermark;
                     home.seen.push(Seen { partition: key, high_watermark });
                     records(key.index, read)
+                }
+                // It was there when the request came, and is deleted.
+                Err(ResponseError::UnknownTopicOrPartition) => {
+                    failed = true;
+                    unknown(key.index, gone)
                 }
                 Err(error) => {
                     failed = true;

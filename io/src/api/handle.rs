@@ -8,8 +8,8 @@ use std::rc::Rc;
 use quorate_core::NodeId;
 
 use super::{
-    Node, Plan, cluster, configs, fetch, init_producer_id, list_offsets, metadata, partitions,
-    produce, topics, versions,
+    Node, Plan, cluster, configs, fetch, init_producer_id, list_offsets, metadata,
+    offset_for_leader_epoch, partitions, produce, topics, versions,
 };
 use crate::catalog::Operation;
 use crate::core_thread::Thread;
@@ -86,6 +86,9 @@ pub async fn handle(
         }
         BrokerRequest::InitProducerId(asked) => {
             To::InitProducerId(init_producer_id::answer(thread, asked).await)
+        }
+        BrokerRequest::OffsetForLeaderEpoch(asked) => {
+            To::OffsetForLeaderEpoch(offset_for_leader_epoch::answer(thread, asked).await)
         }
     })
 }

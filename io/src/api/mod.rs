@@ -7,10 +7,12 @@
 pub mod cluster;
 pub mod configs;
 mod fetch;
+pub(crate) mod fetch_session;
 mod handle;
 mod init_producer_id;
 mod list_offsets;
 pub mod metadata;
+mod offset_for_leader_epoch;
 pub mod partitions;
 mod place;
 mod produce;

@@ -33,6 +33,12 @@ const BY_ID: i16 = 13;
 /// How far in the future a record's time may be, Kafka's `log.message.timestamp.after.max.ms`.
 const LATEST: i64 = 3_600_000;
 
+/// Appends of a thread that may be on their way to the store before producers wait that want no
+/// answer: nothing else would slow them down.
+const UNACKNOWLEDGED_BYTES: usize = 8 << 20;
+/// How long they wait.
+const UNACKNOWLEDGED_WAIT: Duration = Duration::from_secs(30);
+
 /// A record set on its way to its home.
 struct Part {
     at: At,
@@ -168,6 +174,10 @@ async fn produce_here(
         answers.push((at, told));
     }
     thread.wake();
+    let wait = wait.or_else(|| {
+        let many = thread.homes().borrow().storing_bytes() > UNACKNOWLEDGED_BYTES;
+        many.then_some(UNACKNOWLEDGED_WAIT)
+    });
     let Some(timeout) = wait else { return answers };
     let mut timeout = pin!(thread.clock().sleep_until(now.mono + timeout));
     for (place, mut stored) in storing {

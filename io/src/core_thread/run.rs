@@ -69,6 +69,7 @@ impl Core {
             owner: self.catalog.map(Owner::new).into(),
             homes: homes.into(),
             watches: Cell::default(),
+            fetch_sessions: RefCell::default(),
             connections: Connections::new(shared.settings.connections_max_idle).into(),
             acceptor: None.into(),
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),

@@ -8,6 +8,8 @@
 //! A partition is here from the first time that something is asked of it: whether it exists is for
 //! the catalog to say, and one that was never written to costs nothing.
 
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -46,6 +48,7 @@ pub struct Homes {
     asked: BTreeMap<u64, Asked>,
     last_token: u64,
     completed: Vec<Completion>,
+    storing_bytes: usize,
     watchers: Watchers,
     producer_ids: Range<i64>,
     expire_at: Option<Instant>,
@@ -60,7 +63,7 @@ struct Home {
 
 /// What an operation was asked for.
 enum Asked {
-    Append(PartitionKey),
+    Append { key: PartitionKey, bytes: usize },
     Answer(oneshot::Sender<Outcome>),
     Nothing,
 }
@@ -143,6 +146,7 @@ impl Homes {
             asked: BTreeMap::new(),
             last_token: 0,
             completed: Vec::new(),
+            storing_bytes: 0,
             watchers: Watchers::default(),
             producer_ids: 0..0,
             expire_at: None,
@@ -174,7 +178,9 @@ impl Homes {
                 home.storing.entry(batch.last).or_default().push(tell);
                 let snapshot = home.partition.snapshot(false);
                 let base = batch.base;
-                self.asked.insert(token, Asked::Append(key));
+                let bytes = batch.bytes.len();
+                self.storing_bytes += bytes;
+                self.asked.insert(token, Asked::Append { key, bytes });
                 self.log.submit(token, Operation::Append { partition: key, batch });
                 if let Some(snapshot) = snapshot {
                     self.submit(snapshot, Asked::Nothing);
@@ -192,6 +198,12 @@ impl Homes {
                 Ok(Appending { base, append_time, log_start, stored })
             }
         }
+    }
+
+    /// Bytes of appends that are not stored yet.
+    #[must_use]
+    pub fn storing_bytes(&self) -> usize {
+        self.storing_bytes
     }
 
     /// Reads from `offset`, at most `max_bytes`; the first batch comes whole if `min_one` is set.
@@ -312,7 +324,10 @@ impl Homes {
         let mut completed = std::mem::take(&mut self.completed);
         for Completion { token, outcome } in completed.drain(..) {
             match self.asked.remove(&token) {
-                Some(Asked::Append(key)) => self.append_ended(key, token, outcome),
+                Some(Asked::Append { key, bytes }) => {
+                    self.storing_bytes -= bytes;
+                    self.append_ended(key, token, outcome);
+                }
                 Some(Asked::Answer(tell)) => {
                     // Who asked may have stopped waiting.
                     let _ = tell.send(outcome);

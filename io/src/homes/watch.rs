@@ -74,4 +74,10 @@ impl Watchers {
             watcher.wake.notify_one();
         }
     }
+
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        assert_eq!(self.all.is_empty(), self.of.is_empty());
+        self.all.len()
+    }
 }

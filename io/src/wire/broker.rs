@@ -8,7 +8,8 @@ use kafka_protocol::messages::{
     DeleteTopicsResponse, DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest,
     DescribeConfigsResponse, FetchRequest, FetchResponse, InitProducerIdRequest,
     InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
-    MetadataResponse, ProduceRequest, ProduceResponse,
+    MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest,
+    ProduceResponse,
 };
 
 use super::{CodecError, ReplyShape, Unencodable, frame, parse};
@@ -40,6 +41,8 @@ pub enum BrokerRequest {
     ListOffsets(ListOffsetsRequest),
     /// InitProducerId.
     InitProducerId(InitProducerIdRequest),
+    /// OffsetForLeaderEpoch.
+    OffsetForLeaderEpoch(OffsetForLeaderEpochRequest),
 }
 
 /// The answer to a [`BrokerRequest`].
@@ -67,6 +70,8 @@ pub enum BrokerResponse {
     ListOffsets(ListOffsetsResponse),
     /// To InitProducerId.
     InitProducerId(InitProducerIdResponse),
+    /// To OffsetForLeaderEpoch.
+    OffsetForLeaderEpoch(OffsetForLeaderEpochResponse),
 }
 
 impl BrokerRequest {
@@ -88,6 +93,9 @@ impl BrokerRequest {
             ApiKey::Fetch => BrokerRequest::Fetch(parse(body, version)?),
             ApiKey::ListOffsets => BrokerRequest::ListOffsets(parse(body, version)?),
             ApiKey::InitProducerId => BrokerRequest::InitProducerId(parse(body, version)?),
+            ApiKey::OffsetForLeaderEpoch => {
+                BrokerRequest::OffsetForLeaderEpoch(parse(body, version)?)
+            }
             other => return Err(format!("{other:?} is served but has no decoder").into()),
         })
     }
@@ -107,6 +115,7 @@ impl BrokerResponse {
             BrokerResponse::Fetch(r) => frame(shape, r),
             BrokerResponse::ListOffsets(r) => frame(shape, r),
             BrokerResponse::InitProducerId(r) => frame(shape, r),
+            BrokerResponse::OffsetForLeaderEpoch(r) => frame(shape, r),
         }
     }
 }

@@ -26,7 +26,7 @@ const PRODUCE: Served = Served { key: ApiKey::Produce, advertised_from: 0, min: 
 
 /// Every API that is served, by key. Where Apache Kafka 4.4 has a newer version than this table,
 /// the codec lacks it.
-pub const SERVED: [Served; 22] = [
+pub const SERVED: [Served; 23] = [
     PRODUCE,
     api(ApiKey::Fetch, 4, 18),
     api(ApiKey::ListOffsets, 1, 10),
@@ -44,6 +44,7 @@ pub const SERVED: [Served; 22] = [
     api(ApiKey::CreateTopics, 2, 7),
     api(ApiKey::DeleteTopics, 1, 6),
     api(ApiKey::InitProducerId, 0, 5),
+    api(ApiKey::OffsetForLeaderEpoch, 2, 4),
     api(ApiKey::DescribeConfigs, 1, 4),
     api(ApiKey::CreatePartitions, 0, 3),
     api(ApiKey::DeleteGroups, 0, 2),

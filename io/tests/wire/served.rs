@@ -68,6 +68,7 @@ fn every_version_in_the_table_goes_in_and_out() {
     line::<FetchRequest>(d, broker(B::Fetch(Default::default())));
     line::<ListOffsetsRequest>(d, broker(B::ListOffsets(Default::default())));
     line::<InitProducerIdRequest>(d, broker(B::InitProducerId(Default::default())));
+    line::<OffsetForLeaderEpochRequest>(d, broker(B::OffsetForLeaderEpoch(Default::default())));
 
     done.sort_unstable();
     assert_eq!(done, SERVED.map(|line| line.key as i16));
