@@ -54,6 +54,8 @@ impl ClassicGroup {
         cx.env.timers.discard(&before.session);
         let mut member = before.clone();
         member.id = new.clone();
+        // Also if the old one was: the session of a new member that waits is not counted.
+        member.is_new = false;
         member.session = crate::timers::Timer::default();
         let key = TimerKey::Session(cx.id.clone(), new.clone());
         cx.arm(&mut member.session, member.session_timeout.duration(), key);

@@ -143,6 +143,19 @@ fn a_restart_while_joining_fences_the_old_join_80_81() {
 }
 
 #[test]
+fn a_first_join_that_was_replaced_outlives_its_session() {
+    let mut bench = Bench::new(quick());
+    bench.stable(&[None]);
+    let join = || Join::new().instance(Some("i")).timeouts(1_000, REBALANCE);
+    let old = bench.send(join().v9());
+    let new = bench.send(join().v9());
+    assert_eq!(bench.join_answer(old).error, ErrorCode::FencedInstanceId);
+    bench.pass_ms(5_000);
+    assert!(bench.is_parked(new));
+    assert_eq!(bench.describe().members.len(), 2);
+}
+
+#[test]
 fn the_instance_id_is_looked_at_before_the_member_id_82_83() {
     let mut bench = Bench::new(quick());
     let (ids, _) = bench.stable(&[Some("a"), Some("b")]);
