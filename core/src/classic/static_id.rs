@@ -65,9 +65,6 @@ impl ClassicGroup {
         if self.is_leader(old) {
             self.leader = Some(new.clone());
         }
-        if self.pending_sync.remove(old) {
-            self.pending_sync.insert(new.clone());
-        }
         self.members.replace(old, member);
         Some(before)
     }
@@ -194,9 +191,6 @@ impl Group {
         }
         if live.is_leader(&new) {
             live.leader = Some(back.id.clone());
-        }
-        if live.pending_sync.remove(&new) {
-            live.pending_sync.insert(back.id.clone());
         }
         live.members.replace(&new, back);
     }
