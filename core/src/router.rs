@@ -13,18 +13,18 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 pub use gather::GatherId;
-use gather::{Gather, Gathers, Order};
+use gather::{Gather, Gathers, Merged, Order};
 pub(crate) use refuse::no_offsets;
 pub use refuse::refuse;
 
 use crate::config::Config;
 use crate::error::ErrorCode;
-use crate::id::{GroupId, MemberId, NodeId, ShardId, Text};
+use crate::id::{GroupId, MemberId, NodeId, ShardId, Text, TopicName};
 use crate::request::{
-    CommitTopic, DeleteGroups, DescribeGroups, FetchGroup, FindCoordinator, JoinGroup, ListGroups,
-    OffsetCommit, OffsetDelete, OffsetFetch, Request, SyncGroup, TopicPartitions,
+    DeleteGroups, DescribeGroups, FetchGroup, FindCoordinator, JoinGroup, ListGroups, OffsetCommit,
+    OffsetDelete, OffsetFetch, Request, SyncGroup, TopicPartitions,
 };
-use crate::response::{self, Coordinator, Response, TopicErrors};
+use crate::response::{self, Coordinator, Response};
 use crate::topics::{Topics, TopicsDelta};
 
 /// Where requests go. See the module for what it decides.
@@ -172,32 +172,24 @@ impl Router {
     /// Spec classic 12.1, 4 to 6: what the metadata lacks is refused here, the rest goes on.
     fn commit(&mut self, mut commit: OffsetCommit) -> Routed {
         commit.checked = self.topics.version();
-        let mut refused = Vec::new();
+        let mut refused = Merged::default();
         for topic in &mut commit.topics {
             let known = self.topics.get(&topic.name);
             topic.topic_id = known.map_or(uuid::Uuid::nil(), |t| t.id);
-            let limit = known.map_or(0, |t| t.partitions);
-            let good = |partition: i32| (0..limit).contains(&partition);
-            if topic.partitions.iter().all(|p| good(p.partition)) {
-                continue;
-            }
-            let bad = topic.partitions.iter().filter(|p| !good(p.partition));
-            let partitions =
-                bad.map(|p| (p.partition, ErrorCode::UnknownTopicOrPartition)).collect();
-            refused.push(TopicErrors { name: topic.name.clone(), partitions });
-            topic.partitions.retain(|p| good(p.partition));
+            let limit = known.map(|t| t.partitions);
+            let partitions = &mut topic.partitions;
+            refuse_unknown(&mut refused, &topic.name, limit, partitions, |p| p.partition);
         }
-        let empty = |topic: &CommitTopic| topic.partitions.is_empty();
-        if commit.topics.iter().all(empty) {
+        commit.topics.retain(|topic| !topic.partitions.is_empty());
+        if commit.topics.is_empty() {
             return Routed::Done(Response::OffsetCommit(response::OffsetCommit {
-                topics: refused,
+                topics: refused.into_topics(),
             }));
         }
         let shard = self.locate(&commit.group_id.0);
         if refused.is_empty() {
             return Routed::Shard(shard, Request::OffsetCommit(commit));
         }
-        commit.topics.retain(|topic| !empty(topic));
         let id = self.gathers.insert(Gather::commit(refused));
         Routed::Gather(id, vec![(shard, Request::OffsetCommit(commit))])
     }
@@ -223,17 +215,10 @@ impl Router {
             let request = Request::OffsetDelete(delete);
             return Routed::Done(refuse(&request, ErrorCode::InvalidGroupId));
         }
-        let mut refused = Vec::new();
+        let mut refused = Merged::default();
         for topic in &mut delete.topics {
-            let limit = self.topics.get(&topic.name).map_or(0, |t| t.partitions);
-            let good = |p: &i32| (0..limit).contains(p);
-            let bad: Vec<_> = topic.partitions.iter().filter(|p| !good(p)).copied().collect();
-            if !bad.is_empty() {
-                let code = ErrorCode::UnknownTopicOrPartition;
-                let partitions = bad.into_iter().map(|p| (p, code)).collect();
-                refused.push(TopicErrors { name: topic.name.clone(), partitions });
-                topic.partitions.retain(good);
-            }
+            let limit = self.topics.get(&topic.name).map(|t| t.partitions);
+            refuse_unknown(&mut refused, &topic.name, limit, &mut topic.partitions, |&p| p);
         }
         delete.topics.retain(|topic: &TopicPartitions| !topic.partitions.is_empty());
         let shard = self.locate(&delete.group_id.0);
@@ -306,6 +291,25 @@ impl Router {
         }
         Routed::Gather(self.gathers.insert(gather.of(parts.len())), parts)
     }
+}
+
+/// Takes the partitions that a topic does not have out of a request, and answers them. A topic
+/// that does not exist (`limit` is `None`) is answered even if no partition of it is named.
+fn refuse_unknown<T>(
+    refused: &mut Merged,
+    topic: &TopicName,
+    limit: Option<i32>,
+    partitions: &mut Vec<T>,
+    index: impl Fn(&T) -> i32,
+) {
+    let good = |partition: &T| (0..limit.unwrap_or(0)).contains(&index(partition));
+    if limit.is_some() && partitions.iter().all(good) {
+        return;
+    }
+    let bad = partitions.iter().filter(|partition| !good(partition));
+    let bad = bad.map(|partition| (index(partition), ErrorCode::UnknownTopicOrPartition));
+    refused.add(topic, bad);
+    partitions.retain(good);
 }
 
 /// `String.hashCode`. Units of ASCII are its bytes, and nearly all names are ASCII.

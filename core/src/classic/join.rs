@@ -73,7 +73,9 @@ impl Group {
         let id = joining.request.member_id.detached();
         if self.live.pending_join.contains_key(&id) {
             if joining.request.instance_id.is_some() {
-                cx.join_refused(joining.token, ErrorCode::UnknownServerError, id);
+                // To Kafka it is a fault, and a fault's answer names no member.
+                let nobody = MemberId::default();
+                cx.join_refused(joining.token, ErrorCode::UnknownServerError, nobody);
             } else {
                 self.add_member(cx, joining, id);
             }

@@ -35,7 +35,9 @@ use crate::timers::Timer;
 /// - `leader`, if there is one, is a member.
 /// - `supported` counts, for each protocol, the members that list it.
 /// - `awaiting_join` is the number of members with a parked JoinGroup.
-/// - `pending_sync` names members that got their JoinGroup answer and have not synced.
+/// - `pending_sync` names members that got their JoinGroup answer and have not synced. In Stable
+///   also ids of static members that were replaced before they did, as in Kafka: nobody can sync
+///   for them, so the sync timer fires, and the group rebalances.
 /// - An id in `pending_join` was handed out and is no member (KIP-394).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ClassicGroup {

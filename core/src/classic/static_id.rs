@@ -54,6 +54,8 @@ impl ClassicGroup {
         cx.env.timers.discard(&before.session);
         let mut member = before.clone();
         member.id = new.clone();
+        // Also if the old one was: the session of a new member that waits is not counted.
+        member.is_new = false;
         member.session = crate::timers::Timer::default();
         let key = TimerKey::Session(cx.id.clone(), new.clone());
         cx.arm(&mut member.session, member.session_timeout.duration(), key);
@@ -62,9 +64,6 @@ impl ClassicGroup {
         }
         if self.is_leader(old) {
             self.leader = Some(new.clone());
-        }
-        if self.pending_sync.remove(old) {
-            self.pending_sync.insert(new.clone());
         }
         self.members.replace(old, member);
         Some(before)
@@ -192,9 +191,6 @@ impl Group {
         }
         if live.is_leader(&new) {
             live.leader = Some(back.id.clone());
-        }
-        if live.pending_sync.remove(&new) {
-            live.pending_sync.insert(back.id.clone());
         }
         live.members.replace(&new, back);
     }

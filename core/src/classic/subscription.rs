@@ -9,9 +9,10 @@ use bytes::Bytes;
 use super::ClassicGroup;
 use crate::id::{Text, TopicName};
 
-/// The topics of a ConsumerProtocolSubscription in its layout of version 0: int16 version, then
-/// an array of strings. What comes after is not looked at. `None` where the bytes end early, a
-/// length is negative, or a name is not UTF-8.
+/// The topics of a ConsumerProtocolSubscription in its layout of version 0: int16 version, an
+/// array of strings, bytes of the user or a negative length for none. What comes after is not
+/// looked at. `None` where the bytes end early or another length is negative. Of a name that is
+/// not UTF-8 the wrong bytes are replaced, as in Kafka: no topic has such a name.
 pub(crate) fn topics(metadata: &Bytes) -> Option<Vec<TopicName>> {
     let mut rest = Reader(metadata.clone());
     let version = rest.i16()?;
@@ -23,7 +24,11 @@ pub(crate) fn topics(metadata: &Bytes) -> Option<Vec<TopicName>> {
     if count > rest.0.len() / 2 {
         return None;
     }
-    (0..count).map(|_| rest.text().map(TopicName)).collect()
+    let topics = (0..count).map(|_| rest.text().map(TopicName)).collect::<Option<_>>()?;
+    if let Ok(user_data) = usize::try_from(rest.i32()?) {
+        rest.take(user_data)?;
+    }
+    Some(topics)
 }
 
 struct Reader(Bytes);
@@ -43,7 +48,9 @@ impl Reader {
 
     fn text(&mut self) -> Option<Text> {
         let length = usize::try_from(self.i16()?).ok()?;
-        Text::from_utf8(self.take(length)?).ok()
+        let bytes = self.take(length)?;
+        let replaced = || Text::from(String::from_utf8_lossy(&bytes).as_ref());
+        Some(Text::from_utf8(bytes.clone()).unwrap_or_else(|_| replaced()))
     }
 }
 
@@ -83,16 +90,35 @@ impl ClassicGroup {
 mod tests {
     use super::*;
 
+    fn read(bytes: &[u8]) -> Option<Vec<TopicName>> {
+        topics(&Bytes::copy_from_slice(bytes))
+    }
+
     #[test]
     fn claims_of_huge_arrays_are_refused_without_allocating() {
         for bytes in [&b""[..], b"\0\0\x7f\xff\xff\xff", b"\0\0\0\0\0\x02\0\x01a", b"meta"] {
-            assert_eq!(topics(&Bytes::copy_from_slice(bytes)), None, "{bytes:?}");
+            assert_eq!(read(bytes), None, "{bytes:?}");
         }
     }
 
     #[test]
-    fn topics_are_read_and_what_follows_is_not_looked_at() {
-        let bytes = Bytes::from_static(b"\0\x03\0\0\0\x02\0\x01a\0\x02bc\xff\xff\xff\xffjunk");
-        assert_eq!(topics(&bytes), Some(vec![TopicName::from("a"), TopicName::from("bc")]));
+    fn topics_are_read_and_what_follows_the_user_data_is_not_looked_at() {
+        let expected = Some(vec![TopicName::from("a"), TopicName::from("bc")]);
+        assert_eq!(read(b"\0\x03\0\0\0\x02\0\x01a\0\x02bc\xff\xff\xff\xffjunk"), expected);
+        assert_eq!(read(b"\0\x03\0\0\0\x02\0\x01a\0\x02bc\0\0\0\x02udjunk"), expected);
+    }
+
+    #[test]
+    fn without_whole_user_data_no_topic_is_known() {
+        for after in [&b""[..], b"\0\0\0", b"\0\0\0\x05udat", b"\x7f\xff\xff\xff"] {
+            assert_eq!(read(&[b"\0\0\0\0\0\x01\0\x01a", after].concat()), None, "{after:?}");
+        }
+    }
+
+    #[test]
+    fn a_topic_whose_name_is_not_utf_8_is_one_that_nobody_has() {
+        let bytes = b"\0\0\0\0\0\x02\0\x01a\0\x02\xff\xfe\xff\xff\xff\xff";
+        let expected = vec![TopicName::from("a"), TopicName::from("\u{fffd}\u{fffd}")];
+        assert_eq!(read(bytes), Some(expected));
     }
 }

@@ -1,8 +1,11 @@
 //! Answers of several shards that become one answer.
 
+use std::collections::BTreeMap;
+
 use slab::Slab;
 
 use crate::error::ErrorCode;
+use crate::id::TopicName;
 use crate::response::{
     DeleteGroups, DescribeGroups, ListGroups, OffsetCommit, OffsetDelete, OffsetFetch, Response,
     TopicErrors,
@@ -22,6 +25,36 @@ pub(super) struct Gathers {
     serial: u64,
 }
 
+/// The codes of partitions, one entry a topic: what the router refused comes first, then what the
+/// shard answered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Merged {
+    topics: Vec<TopicErrors>,
+    places: BTreeMap<TopicName, usize>,
+}
+
+impl Merged {
+    pub(super) fn is_empty(&self) -> bool {
+        self.topics.is_empty()
+    }
+
+    pub(super) fn into_topics(self) -> Vec<TopicErrors> {
+        self.topics
+    }
+
+    pub(super) fn add(
+        &mut self,
+        topic: &TopicName,
+        partitions: impl IntoIterator<Item = (i32, ErrorCode)>,
+    ) {
+        let place = *self.places.entry(topic.clone()).or_insert(self.topics.len());
+        if place == self.topics.len() {
+            self.topics.push(TopicErrors { name: topic.clone(), partitions: Vec::new() });
+        }
+        self.topics[place].partitions.extend(partitions);
+    }
+}
+
 /// What is waited for, and how the parts go together.
 #[derive(Debug, Clone)]
 pub(super) struct Gather {
@@ -36,8 +69,8 @@ pub(super) type Order = Vec<(usize, usize)>;
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Commit(Vec<TopicErrors>),
-    DeleteOffsets(Vec<TopicErrors>),
+    Commit(Merged),
+    DeleteOffsets(Merged),
     Fetch(Order),
     List,
     Describe(Order),
@@ -80,11 +113,11 @@ impl Gather {
         Gather { serial: 0, kind, answers: vec![None], missing: 1 }
     }
 
-    pub(super) fn commit(refused: Vec<TopicErrors>) -> Gather {
+    pub(super) fn commit(refused: Merged) -> Gather {
         Gather::new(Kind::Commit(refused))
     }
 
-    pub(super) fn delete_offsets(refused: Vec<TopicErrors>) -> Gather {
+    pub(super) fn delete_offsets(refused: Merged) -> Gather {
         Gather::new(Kind::DeleteOffsets(refused))
     }
 
@@ -149,34 +182,28 @@ fn in_order<T>(mut parts: Vec<Vec<Option<T>>>, order: &Order) -> Vec<T> {
     order.iter().filter_map(place).collect()
 }
 
-/// What the router refused comes first; a topic with both kinds of partitions is one entry.
-fn merge(mut refused: Vec<TopicErrors>, answered: Vec<TopicErrors>) -> Vec<TopicErrors> {
-    for topic in answered {
-        match refused.iter_mut().find(|known| known.name == topic.name) {
-            Some(known) => known.partitions.extend(topic.partitions),
-            None => refused.push(topic),
-        }
-    }
-    refused
-}
-
-fn commit(refused: Vec<TopicErrors>, answers: Vec<Response>) -> Response {
+fn commit(mut refused: Merged, answers: Vec<Response>) -> Response {
     let answered = answers.into_iter().flat_map(|answer| match answer {
         Response::OffsetCommit(commit) => commit.topics,
         _ => Vec::new(),
     });
-    Response::OffsetCommit(OffsetCommit { topics: merge(refused, answered.collect()) })
+    answered.for_each(|topic| refused.add(&topic.name, topic.partitions));
+    Response::OffsetCommit(OffsetCommit { topics: refused.into_topics() })
 }
 
 /// An error of the group wipes the errors of the topics (spec classic 14).
-fn delete_offsets(refused: Vec<TopicErrors>, answers: Vec<Response>) -> Response {
+fn delete_offsets(mut refused: Merged, answers: Vec<Response>) -> Response {
     match answers.into_iter().next() {
         Some(Response::OffsetDelete(answer)) if answer.error == ErrorCode::None => {
-            let topics = merge(refused, answer.topics);
+            answer.topics.into_iter().for_each(|topic| refused.add(&topic.name, topic.partitions));
+            let topics = refused.into_topics();
             Response::OffsetDelete(OffsetDelete { error: ErrorCode::None, topics })
         }
         Some(answer) => answer,
-        None => Response::OffsetDelete(OffsetDelete { error: ErrorCode::None, topics: refused }),
+        None => {
+            let topics = refused.into_topics();
+            Response::OffsetDelete(OffsetDelete { error: ErrorCode::None, topics })
+        }
     }
 }
 

@@ -88,10 +88,34 @@ fn a_commit_of_unknown_topics_alone_asks_no_shard_137() {
     let mut router = router(50);
     let request = commit("", -1, &[("missing", 0, 1), ("t", 10, 1), ("t", -1, 1)]);
     let unknown = ErrorCode::UnknownTopicOrPartition;
-    let topic = |name: &str, p| TopicErrors { name: name.into(), partitions: vec![(p, unknown)] };
-    let topics = vec![topic("missing", 0), topic("t", 10), topic("t", -1)];
+    let codes = |partitions: &[i32]| partitions.iter().map(|p| (*p, unknown)).collect();
+    let topic = |name: &str, p| TopicErrors { name: name.into(), partitions: codes(p) };
+    let topics = vec![topic("missing", &[0]), topic("t", &[10, -1])];
     let expected = Response::OffsetCommit(response::OffsetCommit { topics });
     assert_eq!(done(router.request(Request::OffsetCommit(request))), expected);
+}
+
+#[test]
+fn of_topics_without_partitions_those_are_answered_that_do_not_exist() {
+    let none = |name: &str| TopicErrors { name: name.into(), partitions: vec![] };
+    let mut router = router(50);
+    let mut commits = commit("", -1, &[("missing", 0, 1), ("t", 0, 1)]);
+    commits.topics.iter_mut().for_each(|topic| topic.partitions.clear());
+    let answer = response::OffsetCommit { topics: vec![none("missing")] };
+    let answered = done(router.request(Request::OffsetCommit(commits)));
+    assert_eq!(answered, Response::OffsetCommit(answer));
+    let topic = |name: &str| TopicPartitions { name: name.into(), partitions: vec![] };
+    let delete = |topics| OffsetDelete { group_id: "g".into(), topics };
+    let asked = Request::OffsetDelete(delete(vec![topic("missing"), topic("t")]));
+    let (id, sent) = parts(router.request(asked));
+    let shard = router.locate(&"g".into());
+    assert_eq!(sent, [(shard, Request::OffsetDelete(delete(vec![])))]);
+    let answer = |topics| {
+        let body = response::OffsetDelete { error: ErrorCode::None, topics };
+        Response::OffsetDelete(body)
+    };
+    let whole = answer(vec![none("missing")]);
+    assert_eq!(router.gather(id, 0, answer(vec![])), Some(whole));
 }
 
 #[test]

@@ -143,6 +143,45 @@ fn a_restart_while_joining_fences_the_old_join_80_81() {
 }
 
 #[test]
+fn a_first_join_that_was_replaced_outlives_its_session() {
+    let mut bench = Bench::new(quick());
+    bench.stable(&[None]);
+    let join = || Join::new().instance(Some("i")).timeouts(1_000, REBALANCE);
+    let old = bench.send(join().v9());
+    let new = bench.send(join().v9());
+    assert_eq!(bench.join_answer(old).error, ErrorCode::FencedInstanceId);
+    bench.pass_ms(5_000);
+    assert!(bench.is_parked(new));
+    assert_eq!(bench.describe().members.len(), 2);
+}
+
+#[test]
+fn a_follower_that_restarts_before_its_sync_is_still_waited_for_under_its_old_id() {
+    for syncs in [false, true] {
+        let mut bench = Bench::new(quick());
+        let joins = [Some("a"), Some("b")].map(|i| bench.send(Join::new().instance(i).v9()));
+        bench.pass_ms(0);
+        let ids = joins.map(|join| bench.join_answer(join).member_id);
+        bench.send(sync(&ids[0], 1, None, shares(&ids)));
+        let restart = bench.send(Join::new().instance(Some("b")).v9());
+        let new = bench.join_answer(restart).member_id;
+        if syncs {
+            let synced = bench.send(sync(&new, 1, Some("b".into()), vec![]));
+            assert_eq!(bench.sync_answer(synced).assignment, ids[1].0.bytes());
+        }
+        for _ in 0..3 {
+            bench.pass_ms(REBALANCE as u64 / 4);
+            assert_eq!(bench.heartbeat(&ids[0], 1), ErrorCode::None);
+            assert_eq!(bench.heartbeat(&new, 1), ErrorCode::None);
+        }
+        bench.pass_ms(REBALANCE as u64 / 4);
+        assert_eq!(bench.heartbeat(&ids[0], 1), ErrorCode::RebalanceInProgress);
+        assert_eq!(bench.heartbeat(&new, 1), ErrorCode::RebalanceInProgress);
+        assert_eq!(bench.describe().members.len(), 2);
+    }
+}
+
+#[test]
 fn the_instance_id_is_looked_at_before_the_member_id_82_83() {
     let mut bench = Bench::new(quick());
     let (ids, _) = bench.stable(&[Some("a"), Some("b")]);
