@@ -43,9 +43,13 @@ const SEED: u64 = 3;
 const NONE: i16 = 0;
 /// What a broker answers for a moment after its start; the request is sent again.
 const STARTING: [i16; 6] = [3, 5, 6, 14, 15, 16];
-/// How a connection ends whose broker is killed.
-const GONE: [ErrorKind; 3] =
-    [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+/// How a connection ends whose broker is killed, or fails to begin with a slow writer.
+const GONE: [ErrorKind; 4] = [
+    ErrorKind::UnexpectedEof,
+    ErrorKind::ConnectionReset,
+    ErrorKind::BrokenPipe,
+    ErrorKind::ConnectionRefused,
+];
 
 fn name(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
