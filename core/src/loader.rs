@@ -9,7 +9,7 @@ use crate::env::{Env, Log};
 use crate::group::Group;
 use crate::id::{Epoch, GroupId, Offset, ShardId};
 use crate::parked::Parked;
-use crate::record::{Record, RecordKey, RecordValue};
+use crate::record::Record;
 use crate::seed::{Random, Seed};
 use crate::shard::{Shard, Status};
 use crate::tables::RowsHash;
@@ -67,13 +67,7 @@ impl Loader {
 
     /// Takes one record in. Between keys any order will do; of one key the last is kept.
     pub fn replay(&mut self, at: Offset, record: Record) -> Result<(), ReplayError> {
-        let fits = matches!(
-            (&record.key, &record.value),
-            (_, None)
-                | (RecordKey::Group(_), Some(RecordValue::Group(_)))
-                | (RecordKey::Offset { .. }, Some(RecordValue::Offset(_)))
-        );
-        if !fits {
+        if !record.is_of_one_kind() {
             return Err(ReplayError::KindMismatch { shard: self.shard.env.id, at });
         }
         let id = record.key.group();

@@ -53,13 +53,7 @@ pub struct Encoded {
 
 /// Encodes a record.
 pub fn encode(record: &Record) -> Result<Encoded, EncodeError> {
-    let fits = matches!(
-        (&record.key, &record.value),
-        (_, None)
-            | (RecordKey::Group(_), Some(RecordValue::Group(_)))
-            | (RecordKey::Offset { .. }, Some(RecordValue::Offset(_)))
-    );
-    if !fits {
+    if !record.is_of_one_kind() {
         return Err(EncodeError::KindMismatch { key: record.key.clone() });
     }
     let key = encode_key(&record.key)?;

@@ -23,6 +23,19 @@ pub struct Record {
     pub value: Option<RecordValue>,
 }
 
+impl Record {
+    /// Whether the value, if there is one, is of the key's kind.
+    #[must_use]
+    pub fn is_of_one_kind(&self) -> bool {
+        matches!(
+            (&self.key, &self.value),
+            (_, None)
+                | (RecordKey::Group(_), Some(RecordValue::Group(_)))
+                | (RecordKey::Offset { .. }, Some(RecordValue::Offset(_)))
+        )
+    }
+}
+
 /// Names a row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RecordKey {

@@ -1,10 +1,10 @@
 //! Fetch sessions (KIP-227): a reader that names its partitions once, and is told of those that
 //! have changed.
 //!
-//! Decided here: sessions belong to the thread that has the reader's connection. A reader that comes
-//! to another thread is told that there is no such session, and begins anew, as after a restart.
-//! Both their number and that of their partitions are bounded: who gets none is told so by the id 0,
-//! and names all its partitions each time.
+//! Decided here: sessions belong to the thread that has the reader's connection. A reader that
+//! comes to another thread is told that there is no such session, and begins anew, as after a
+//! restart. Both their number and that of their partitions are bounded: who gets none is told so by
+//! the id 0, and names all its partitions each time.
 
 use std::time::Duration;
 
