@@ -51,19 +51,37 @@ pub struct Encoded {
     pub value: Option<Bytes>,
 }
 
-/// Encodes a record.
-pub fn encode(record: &Record) -> Result<Encoded, EncodeError> {
+/// Encodes a record behind what is in `key` and `value`, whose memory can serve many records.
+/// Whether there is a value; a tombstone leaves `value` as it is. After an error both hold anything.
+pub fn encode_into(
+    record: &Record,
+    key: &mut BytesMut,
+    value: &mut BytesMut,
+) -> Result<bool, EncodeError> {
     if !record.is_of_one_kind() {
         return Err(EncodeError::KindMismatch { key: record.key.clone() });
     }
-    let key = encode_key(&record.key)?;
-    let value = record.value.as_ref().map(encode_value).transpose()?;
-    Ok(Encoded { key, value })
+    key_into(&record.key, key)?;
+    record.value.as_ref().map(|row| value_into(row, value)).transpose()?;
+    Ok(record.value.is_some())
+}
+
+/// Encodes a record.
+pub fn encode(record: &Record) -> Result<Encoded, EncodeError> {
+    let (mut key, mut value) = (BytesMut::with_capacity(64), BytesMut::with_capacity(64));
+    let is_written = encode_into(record, &mut key, &mut value)?;
+    Ok(Encoded { key: key.freeze(), value: is_written.then(|| value.freeze()) })
 }
 
 /// Encodes a key alone.
 pub fn encode_key(key: &RecordKey) -> Result<Bytes, EncodeError> {
-    let mut out = Writer { out: BytesMut::with_capacity(64), flexible: false };
+    let mut out = BytesMut::with_capacity(64);
+    key_into(key, &mut out)?;
+    Ok(out.freeze())
+}
+
+fn key_into(key: &RecordKey, out: &mut BytesMut) -> Result<(), EncodeError> {
+    let mut out = Writer { out, flexible: false };
     match key {
         RecordKey::Group(group) => {
             out.int16(kind::GROUP);
@@ -76,22 +94,27 @@ pub fn encode_key(key: &RecordKey) -> Result<Bytes, EncodeError> {
             out.int32(*partition);
         }
     }
-    Ok(out.out.freeze())
+    Ok(())
 }
 
 /// Encodes a value alone.
 pub fn encode_value(value: &RecordValue) -> Result<Bytes, EncodeError> {
-    let mut out = Writer { out: BytesMut::with_capacity(64), flexible: false };
+    let mut out = BytesMut::with_capacity(64);
+    value_into(value, &mut out)?;
+    Ok(out.freeze())
+}
+
+fn value_into(value: &RecordValue, out: &mut BytesMut) -> Result<(), EncodeError> {
+    let mut out = Writer { out, flexible: false };
     match value {
-        RecordValue::Group(metadata) => group(&mut out, metadata)?,
-        RecordValue::Offset(offset) if offset.expires_at.is_some() => expiring(&mut out, offset)?,
-        RecordValue::Offset(offset) => committed(&mut out, offset)?,
+        RecordValue::Group(metadata) => group(&mut out, metadata),
+        RecordValue::Offset(offset) if offset.expires_at.is_some() => expiring(&mut out, offset),
+        RecordValue::Offset(offset) => committed(&mut out, offset),
     }
-    Ok(out.out.freeze())
 }
 
 /// `GroupMetadataValue` version 3.
-fn group(out: &mut Writer, metadata: &GroupMetadata) -> Result<(), EncodeError> {
+fn group(out: &mut Writer<'_>, metadata: &GroupMetadata) -> Result<(), EncodeError> {
     out.int16(3);
     out.text("protocolType", &metadata.protocol_type)?;
     out.int32(metadata.generation.0);
@@ -102,7 +125,7 @@ fn group(out: &mut Writer, metadata: &GroupMetadata) -> Result<(), EncodeError> 
     metadata.members.iter().try_for_each(|one| member(out, one))
 }
 
-fn member(out: &mut Writer, member: &MemberMetadata) -> Result<(), EncodeError> {
+fn member(out: &mut Writer<'_>, member: &MemberMetadata) -> Result<(), EncodeError> {
     out.text("memberId", &member.member_id.0)?;
     out.nullable_text("groupInstanceId", member.instance_id.as_ref().map(|id| &id.0))?;
     out.text("clientId", &member.client_id)?;
@@ -114,7 +137,7 @@ fn member(out: &mut Writer, member: &MemberMetadata) -> Result<(), EncodeError> 
 }
 
 /// `OffsetCommitValue` version 1, the only one with an expiry.
-fn expiring(out: &mut Writer, offset: &OffsetAndMetadata) -> Result<(), EncodeError> {
+fn expiring(out: &mut Writer<'_>, offset: &OffsetAndMetadata) -> Result<(), EncodeError> {
     out.int16(1);
     out.int64(offset.offset);
     out.text("metadata", &offset.metadata)?;
@@ -124,7 +147,7 @@ fn expiring(out: &mut Writer, offset: &OffsetAndMetadata) -> Result<(), EncodeEr
 }
 
 /// `OffsetCommitValue` version 4.
-fn committed(out: &mut Writer, offset: &OffsetAndMetadata) -> Result<(), EncodeError> {
+fn committed(out: &mut Writer<'_>, offset: &OffsetAndMetadata) -> Result<(), EncodeError> {
     out.int16(4);
     out.flexible = true;
     out.int64(offset.offset);
@@ -143,12 +166,12 @@ fn committed(out: &mut Writer, offset: &OffsetAndMetadata) -> Result<(), EncodeE
     Ok(())
 }
 
-struct Writer {
-    out: BytesMut,
+struct Writer<'a> {
+    out: &'a mut BytesMut,
     flexible: bool,
 }
 
-impl Writer {
+impl Writer<'_> {
     fn int16(&mut self, value: i16) {
         self.out.put_i16(value);
     }

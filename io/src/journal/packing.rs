@@ -7,7 +7,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use quorate_core::record::decode::{DecodeError, Decoded, decode};
-use quorate_core::record::encode::encode;
+use quorate_core::record::encode::encode_into;
 use quorate_core::{Batch, BatchId, Epoch, Offset, Record, RejectCause, ShardId};
 
 use super::{Append, MAX_BATCH_BYTES, Outcome};
@@ -145,10 +145,12 @@ impl Packed {
             return Err(RejectCause::Earlier);
         }
         let before = self.item.len();
+        let (mut key, mut value) = (BytesMut::new(), BytesMut::new());
         for record in &batch.records {
-            let encoded = encode(record).map_err(|_| RejectCause::TooLarge);
-            let size = encoded.map(|encoded| {
-                put_row(&mut self.item, &encoded.key, encoded.value.as_deref());
+            key.clear();
+            value.clear();
+            let size = encode_into(record, &mut key, &mut value).map(|is_written| {
+                put_row(&mut self.item, &key, is_written.then_some(&value[..]));
                 self.item.len() - before
             });
             match size {
