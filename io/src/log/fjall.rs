@@ -121,6 +121,8 @@ impl FjallLog {
     /// Gives back the space of what was truncated and deleted, as compaction does by and by when
     /// more is appended. It can take long, and is for a thread that may wait.
     pub fn compact(&self) -> fjall::Result<()> {
+        // An empty memtable is not written, and then those under way are not waited for.
+        self.store.records.remove(NO_KEY)?;
         self.store.records.rotate_memtable_and_wait()?;
         // The first one finds out what is stale, the second rewrites files that partly are, and
         // each removes those that were found to be before it.
@@ -146,6 +148,9 @@ impl LogStore for FjallLog {
         })
     }
 }
+
+/// A key that no batch has: its tombstone changes nothing.
+const NO_KEY: [u8; 1] = [0];
 
 struct Handle {
     store: Store,
