@@ -52,7 +52,8 @@ pub struct Encoded {
 }
 
 /// Encodes a record behind what is in `key` and `value`, whose memory can serve many records.
-/// Whether there is a value; a tombstone leaves `value` as it is. After an error both hold anything.
+/// Whether there is a value; a tombstone leaves `value` as it is. After an error both hold
+/// anything.
 pub fn encode_into(
     record: &Record,
     key: &mut BytesMut,
