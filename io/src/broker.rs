@@ -23,7 +23,7 @@ use crate::budget::Budget;
 use crate::catalog::{Boot, Catalog, Operation, Outcome};
 use crate::cli::{ClassicServerAssignor, Settings};
 use crate::clock::Clock;
-use crate::core_thread::{Core, Entropy, Shared, Thread, home_of, run};
+use crate::core_thread::{Core, Entropy, Shared, Thread, home_of, run, with_existing_shards};
 use crate::disk::Wake;
 use crate::journal::JournalStore;
 use crate::listener::accept;
@@ -110,6 +110,7 @@ impl Broker {
         assert!(cores > 0, "a broker has at least one thread");
         let Stores { journal, catalog, boot, log, partitions, alarm, sync, keep } = stores;
         let Boot { identity, topics, leader_epoch, .. } = boot;
+        let settings = with_existing_shards(settings, &topics);
         let (boxes, inboxes): (Vec<_>, Vec<_>) =
             (0..cores).map(|_| mpsc::unbounded_channel()).unzip();
         // A second broker over the same stores is a fault of the caller, who opens them anew.

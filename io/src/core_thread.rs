@@ -33,6 +33,7 @@ use crate::open::Open;
 use crate::turn::Turn;
 
 pub use catalog::core_topics;
+pub(crate) use catalog::with_existing_shards;
 pub(crate) use run::{Core, run};
 
 /// Fills a slice with random bytes.

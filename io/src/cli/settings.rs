@@ -56,7 +56,8 @@ pub struct Settings {
     /// `offsets.retention.check.interval.ms`: how often they are looked through.
     pub offsets_retention_check_interval: Duration,
     /// `offsets.topic.num.partitions`: how many partitions `__consumer_offsets` has, which is the
-    /// number of shards. Never to be changed once there is data.
+    /// number of shards. Counts at the first start with a data folder; later ones keep what is
+    /// there.
     pub offsets_topic_num_partitions: u32,
     /// `offsets.commit.timeout.ms`: how long an answer waits for its record to be stored.
     pub offsets_commit_timeout: Duration,

@@ -11,7 +11,8 @@ use quorate_core::{Topic, TopicName, TopicsDelta, TopicsVersion};
 use tokio::sync::oneshot;
 
 use super::{Stopped, Thread};
-use crate::catalog::{self, Catalog, Delta, Operation, Outcome};
+use crate::catalog::{self, Catalog, Delta, Operation, Outcome, Topics};
+use crate::cli::Settings;
 use crate::message::Message;
 
 /// The catalog on the thread that owns it.
@@ -30,6 +31,22 @@ impl Owner {
 
 /// The topic whose partitions are the coordinator's shards.
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// The settings, with as many shards as `__consumer_offsets` has partitions once it exists: a group
+/// is found by their number, so that another one would lose the offsets of nearly all groups.
+pub(crate) fn with_existing_shards(mut settings: Settings, topics: &Topics) -> Settings {
+    let existing = topics.by_name(OFFSETS_TOPIC).map(|topic| topic.partitions.unsigned_abs());
+    let shards = existing.unwrap_or(settings.offsets_topic_num_partitions);
+    if shards != settings.offsets_topic_num_partitions {
+        tracing::warn!(
+            "offsets.topic.num.partitions={} has no effect: {OFFSETS_TOPIC} exists, with {shards} \
+             partitions",
+            settings.offsets_topic_num_partitions
+        );
+        settings.offsets_topic_num_partitions = shards;
+    }
+    settings
+}
 /// What Kafka sets on it.
 const OFFSETS_CONFIGS: [(&str, &str); 3] = [
     ("cleanup.policy", "compact"),
