@@ -1,8 +1,8 @@
 //! One partition of `__consumer_offsets` and all the groups in it, as a state machine.
 //!
 //! Decided here: what comes first, what waits, and what a batch's fate leads to. What a request
-//! means is decided in [`classic`](crate::classic), [`offsets`](crate::offsets) and
-//! [`admin`](crate::admin).
+//! means is decided in `classic`, `offsets` and
+//! `admin`.
 
 mod deadline;
 mod dispatch;
