@@ -1,8 +1,7 @@
 //! One partition of `__consumer_offsets` and all the groups in it, as a state machine.
 //!
 //! Decided here: what comes first, what waits, and what a batch's fate leads to. What a request
-//! means is decided in `classic`, `offsets` and
-//! `admin`.
+//! means is decided in `classic`, `offsets` and `admin`.
 
 mod deadline;
 mod dispatch;
@@ -49,7 +48,7 @@ pub(crate) type Groups = IndexMap<GroupId, Group, FixedState>;
 /// sink; the driver sends the replies, appends the batches, and later tells their fate.
 ///
 /// Every token of a request is resolved exactly once: by a reply, by
-/// [`Effect::Dropped`](crate::Effect::Dropped), or by [`Input::Abandoned`].
+/// [`Effect::Dropped`], or by [`Input::Abandoned`].
 #[derive(Debug, Clone)]
 pub struct Shard {
     pub(crate) groups: Groups,
