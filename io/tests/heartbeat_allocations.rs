@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::{
     ApiKey, GroupId, HeartbeatRequest, JoinGroupRequest, RequestHeader, SyncGroupRequest,
+    SyncGroupResponse,
 };
 use kafka_protocol::protocol::{Encodable, StrBytes, encode_request_header_into_buffer};
 use quorate_io::broker::{Broker, Loop};
@@ -62,7 +63,8 @@ fn member(connection: &mut Connection) -> (StrBytes, i32) {
         .with_group_id(group())
         .with_generation_id(1)
         .with_member_id(joined.member_id.clone());
-    assert_eq!(connection.call(3, &sync).expect("an answer").error_code, 0);
+    let synced = connection.call(3, &sync).expect("an answer");
+    assert_eq!(synced, SyncGroupResponse::default());
     (joined.member_id, 1)
 }
 

@@ -65,7 +65,9 @@ fn software_has_a_name_of_kafkas_pattern() {
     for (name, version) in [("with space!", ""), ("", ""), ("a", "-1"), ("a.", "1"), ("é", "1")] {
         let refused = versions::answer(&from(name, version), 3);
         assert_eq!(refused, ApiVersionsResponse::default().with_error_code(42), "{name}");
-        assert_eq!(versions::answer(&from(name, version), 2).error_code, 0);
+        // Older versions do not carry the name, so it is not looked at.
+        let good = versions::answer(&from("a", "1"), 2);
+        assert_eq!((good.error_code, versions::answer(&from(name, version), 2)), (0, good));
     }
     for (name, version) in [("a", "1"), ("kafka-python", "3.0.1"), ("a--.b", "v1-rc.2")] {
         assert_eq!(versions::answer(&from(name, version), 3).error_code, 0, "{name}");

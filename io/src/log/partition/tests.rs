@@ -136,8 +136,9 @@ fn a_repetition_of_what_is_not_stored_yet_names_the_offset_to_wait_for() {
 fn older_batches_are_read_from_the_store() {
     let budget = TailBudget::new(500);
     let mut log = Partition::new(KEY, 0, budget.clone());
-    for _ in 0..10 {
-        assert!(produce(&mut log, (-1, -1), -1, &["a record of some length"]).is_ok());
+    for base in 0..10 {
+        let produced = produce(&mut log, (-1, -1), -1, &["a record of some length"]);
+        assert_eq!(produced, Ok((base, -1)));
     }
     assert!(budget.used() <= 500);
     let read = Read { partition: KEY, offset: 0, end: 10, max_bytes: 77, min_one: true };
@@ -151,8 +152,8 @@ fn older_batches_are_read_from_the_store() {
 #[test]
 fn records_are_deleted_up_to_an_offset() {
     let mut log = partition();
-    for _ in 0..6 {
-        assert!(produce(&mut log, (-1, -1), -1, &["x"]).is_ok());
+    for base in 0..6 {
+        assert_eq!(produce(&mut log, (-1, -1), -1, &["x"]), Ok((base, -1)));
     }
     let to = |start| Ok(Some(Operation::TruncateBefore { partition: KEY, start }));
     assert_eq!((log.truncate_before(2), log.start()), (to(2), 2));
@@ -169,10 +170,11 @@ fn a_snapshot_is_due_after_its_bytes_and_at_a_stop() {
     let mut log = partition();
     assert_eq!(log.snapshot(true), None);
     let megabyte = "m".repeat(1 << 20);
-    assert!(produce(&mut log, (9, 0), 0, &[&megabyte]).is_ok());
+    assert_eq!(produce(&mut log, (9, 0), 0, &[&megabyte]), Ok((0, -1)));
     assert_eq!(log.snapshot(false), None);
     for sequence in 1..16 {
-        assert!(produce(&mut log, (9, 0), sequence, &[&megabyte]).is_ok());
+        let produced = produce(&mut log, (9, 0), sequence, &[&megabyte]);
+        assert_eq!(produced, Ok((i64::from(sequence), -1)));
     }
     let Some(Operation::Snapshot { partition, snapshot }) = log.snapshot(false) else {
         panic!("16 MiB were appended")
