@@ -2,10 +2,11 @@
 
 use crate::error::ErrorCode;
 use crate::id::{BatchId, Epoch, Offset, Token};
-use crate::note::{Note, NoteKind, NoteKinds};
+use crate::note::{Note, NoteKind, NoteKinds, TimerEvent, TimerOf};
 use crate::record::Record;
 use crate::request::{Origin, Request};
 use crate::response::Response;
+use crate::timers::TimerKey;
 use crate::topics::TopicsDelta;
 
 /// Something that happened, for [`Shard::step`](crate::Shard::step).
@@ -158,6 +159,17 @@ impl Effects {
 
     pub(crate) fn push(&mut self, effect: Effect) {
         self.effects.push(effect);
+    }
+
+    /// Tells what a timer of a group did.
+    pub(crate) fn note_timer(&mut self, key: &TimerKey, event: TimerEvent) {
+        let (group, timer) = match key {
+            TimerKey::Session(group, member) => (group, TimerOf::Session(member.clone())),
+            TimerKey::Join(group) => (group, TimerOf::Join),
+            TimerKey::Sync(group) => (group, TimerOf::Sync),
+            TimerKey::Sweep | TimerKey::Cleanup => return,
+        };
+        self.note(NoteKind::Timer, || Note::Timer { group: group.clone(), timer, event });
     }
 
     pub(crate) fn note(&mut self, kind: NoteKind, note: impl FnOnce() -> Note) {

@@ -13,7 +13,7 @@ use crate::effect::{Batch, Dropped, Effect, Effects};
 use crate::error::ErrorCode;
 use crate::group::Group;
 use crate::id::{BatchId, Epoch, Generation, GroupId, MemberId, Offset, ShardId, Token};
-use crate::note::{Note, NoteKind};
+use crate::note::{ArmedFor, Note, NoteKind, TimerEvent, TimerOf};
 use crate::parked::Parked;
 use crate::record::Record;
 use crate::request::{Origin, Request};
@@ -62,7 +62,7 @@ pub(crate) struct Log {
 }
 
 /// A batch that the journal has.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct InFlight {
     pub(crate) id: BatchId,
     pub(crate) base: Offset,
@@ -71,7 +71,7 @@ pub(crate) struct InFlight {
 }
 
 /// What happens when a batch is durable, or is not.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum After {
     /// A request is answered with this; with the failure in the same shape, if it failed.
     Reply { token: Token, body: Response },
@@ -94,7 +94,7 @@ pub(crate) enum After {
 }
 
 /// A reply that waits for a batch.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Wait {
     pub(crate) deadline: Instant,
     pub(crate) batch: BatchId,
@@ -102,7 +102,7 @@ pub(crate) struct Wait {
 }
 
 /// Who waits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Waits {
     Token(Token),
     /// The members whose syncs are parked behind the leader's record.
@@ -258,5 +258,35 @@ impl Cx<'_> {
 
     pub(crate) fn arm(&mut self, timer: &mut Timer, after: std::time::Duration, key: TimerKey) {
         self.env.timers.arm(timer, self.now.mono + after, || key);
+    }
+
+    /// Arms a timer, and tells.
+    pub(crate) fn arm_for(
+        &mut self,
+        reason: ArmedFor,
+        timer: &mut Timer,
+        after: std::time::Duration,
+        key: TimerKey,
+    ) {
+        let at = self.now.mono + after;
+        self.note_timer(&key, TimerEvent::Armed { at, reason });
+        self.arm(timer, after, key);
+    }
+
+    /// Makes a timer not fire, and tells if it would have.
+    pub(crate) fn cancel(&mut self, timer: &mut Timer, of: TimerOf) {
+        if timer.deadline().is_some() {
+            self.note(NoteKind::Timer, |group| Note::Timer {
+                group: group.clone(),
+                timer: of,
+                event: TimerEvent::Cancelled,
+            });
+        }
+        self.env.timers.cancel(timer);
+    }
+
+    /// Tells what a timer of the group did.
+    pub(crate) fn note_timer(&mut self, key: &TimerKey, event: TimerEvent) {
+        self.out.note_timer(key, event);
     }
 }

@@ -89,6 +89,7 @@ pub mod loader;
 pub mod note;
 mod offsets;
 mod parked;
+mod rebase;
 pub mod record;
 pub mod request;
 pub mod response;
@@ -99,6 +100,7 @@ mod tables;
 pub mod time;
 mod timers;
 pub mod topics;
+pub mod view;
 
 pub use config::Config;
 pub use effect::{Batch, Dropped, Effect, Effects, Input, RejectCause};
@@ -108,7 +110,7 @@ pub use id::{
     Text, Token, TopicName,
 };
 pub use loader::{Loader, ReplayError};
-pub use note::{Cause, Note, NoteKind, NoteKinds};
+pub use note::{ArmedFor, Cause, Note, NoteKind, NoteKinds, TimerEvent, TimerOf};
 pub use record::{Record, RecordKey, RecordValue};
 pub use request::{Origin, Request};
 pub use response::Response;
@@ -117,3 +119,4 @@ pub use seed::Seed;
 pub use shard::{Fingerprint, Shard, Status};
 pub use time::{Instant, Now, WallTime};
 pub use topics::{Topic, Topics, TopicsDelta, TopicsVersion};
+pub use view::{GroupView, MemberView};

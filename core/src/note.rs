@@ -3,6 +3,7 @@
 //! Wanting a note or not never changes what a shard does.
 
 use crate::id::{Generation, GroupId, InstanceId, MemberId, Text};
+use crate::time::Instant;
 
 /// What a note tells.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,6 +60,68 @@ pub enum Note {
         /// By how much it ran ahead, in milliseconds.
         ahead_ms: u64,
     },
+    /// A timer of a group did something. Not told: a session that goes on, and timers that go
+    /// with their member or group.
+    Timer {
+        /// The group.
+        group: GroupId,
+        /// Which.
+        timer: TimerOf,
+        /// What.
+        event: TimerEvent,
+    },
+}
+
+/// Which timer of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum TimerOf {
+    /// The session of a member, or of an id that was handed out (KIP-394).
+    Session(MemberId),
+    /// The time to join.
+    Join,
+    /// The time to sync.
+    Sync,
+}
+
+/// What a timer did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TimerEvent {
+    /// It runs from now on.
+    Armed {
+        /// When it fires.
+        at: Instant,
+        /// What for.
+        reason: ArmedFor,
+    },
+    /// It does not run any more.
+    Cancelled,
+    /// It fired.
+    Fired,
+    /// The join timer fired, and runs on: a member joined an initial rebalance (KIP-134).
+    Extended {
+        /// When it fires next.
+        at: Instant,
+    },
+    /// A session timer was found overdue by so much that its member is given time to be heard.
+    Graced {
+        /// When it fires.
+        at: Instant,
+    },
+}
+
+/// What a timer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ArmedFor {
+    /// Members that come to a group that had none (KIP-134).
+    Initial,
+    /// All members to join again.
+    Rebalance,
+    /// Anybody to join who could lead: only silent static members are left.
+    Leader,
+    /// All members to sync.
+    Syncs,
+    /// The client that an id was handed out to (KIP-394).
+    HandedOut,
 }
 
 /// Why a group changed.
@@ -159,6 +222,8 @@ kinds! {
     OffsetsRemoved = 16,
     /// [`Note::SweepPutOff`]
     SweepPutOff = 32,
+    /// [`Note::Timer`]
+    Timer = 64,
 }
 
 /// A set of kinds.
@@ -193,6 +258,7 @@ impl Note {
             Note::Elected { .. } => NoteKind::Elected,
             Note::OffsetsRemoved { .. } => NoteKind::OffsetsRemoved,
             Note::SweepPutOff { .. } => NoteKind::SweepPutOff,
+            Note::Timer { .. } => NoteKind::Timer,
         }
     }
 }

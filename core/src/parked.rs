@@ -1,5 +1,7 @@
 //! Tokens of requests that wait, each resolved exactly once: answered, dropped, or abandoned.
 
+use std::hash::{Hash, Hasher};
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
@@ -10,6 +12,16 @@ use crate::id::Token;
 pub(crate) struct Parked {
     /// Whether somebody still reads the answer.
     open: HashMap<Token, bool, FixedState>,
+}
+
+impl Hash for Parked {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let abandoned = self.open.iter().filter(|(_, read)| !**read).map(|(token, _)| *token);
+        let mut abandoned: Vec<Token> = abandoned.collect();
+        abandoned.sort_unstable();
+        // Who waits is where it waits, too; who reads no answer is only here.
+        (self.open.len(), abandoned).hash(state);
+    }
 }
 
 impl Parked {

@@ -25,6 +25,11 @@ impl Instant {
     pub fn since(self, earlier: Instant) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
+
+    /// The same moment on a clock that starts at `start`; the end of time stays where it is.
+    pub(crate) fn rebased(self, start: Instant) -> Instant {
+        if self.0 == Duration::MAX { self } else { Instant(self.since(start)) }
+    }
 }
 
 impl Add<Duration> for Instant {

@@ -114,6 +114,20 @@ impl Timers {
         }
     }
 
+    /// Takes over a timer of other entries, on a clock that starts at `start`.
+    pub(crate) fn rebase(
+        &mut self,
+        timer: &mut Timer,
+        start: Instant,
+        key: impl FnOnce() -> TimerKey,
+    ) {
+        timer.deadline = timer.deadline.map(|deadline| deadline.rebased(start));
+        timer.entry = None;
+        if let Some(deadline) = timer.deadline {
+            self.ensure(timer, deadline, key);
+        }
+    }
+
     /// Makes a timer not fire.
     pub(crate) fn cancel(&mut self, timer: &mut Timer) {
         timer.deadline = None;

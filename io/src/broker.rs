@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use quorate_core::Config;
 use quorate_core::config::ServerAssignor;
+use quorate_core::{Config, NoteKinds};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::budget::Budget;
@@ -30,6 +30,7 @@ use crate::listener::accept;
 use crate::log::{LogStore, PartitionKey, Recovered, TailBudget};
 use crate::message::Message;
 use crate::net::Listener;
+use crate::tap::Tap;
 use crate::telemetry;
 
 /// How long a stop waits for what is in flight.
@@ -81,6 +82,8 @@ pub struct Stores {
     pub sync: Sync,
     /// What has to live until all threads have ended: the writers.
     pub keep: Box<dyn Any + Send>,
+    /// Who is told what the shards do with their stores; nobody but in a simulation.
+    pub tap: Option<Arc<dyn Tap>>,
 }
 
 /// See [`Stores::sync`].
@@ -108,7 +111,7 @@ impl Broker {
         entropy: Entropy,
     ) -> Broker {
         assert!(cores > 0, "a broker has at least one thread");
-        let Stores { journal, catalog, boot, log, partitions, alarm, sync, keep } = stores;
+        let Stores { journal, catalog, boot, log, partitions, alarm, sync, keep, tap } = stores;
         let Boot { identity, topics, leader_epoch, .. } = boot;
         let settings = with_existing_shards(settings, &topics);
         let (boxes, inboxes): (Vec<_>, Vec<_>) =
@@ -156,7 +159,8 @@ impl Broker {
                 topics: topics.clone(),
                 config: config.clone(),
                 node_secret,
-                notes: telemetry::LOGGED,
+                notes: if tap.is_some() { NoteKinds::ALL } else { telemetry::LOGGED },
+                tap: tap.clone(),
             };
             let end = ends.clone();
             spawn(index, Box::new(move || Box::pin(core_loop::<L>(core, listener, end))));

@@ -21,6 +21,7 @@ pub mod message;
 pub mod net;
 pub mod open;
 pub mod stores;
+pub mod tap;
 pub mod telemetry;
 pub mod turn;
 pub mod wire;

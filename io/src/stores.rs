@@ -47,6 +47,7 @@ impl Memory {
             alarm: Alarm::default(),
             sync: Box::new(|| Ok(())),
             keep: Box::new(()),
+            tap: None,
         }
     }
 }
@@ -95,6 +96,7 @@ pub fn open_folder(
             database.sync().map_err(|error| error.to_string())
         }),
         keep: Box::new(writer),
+        tap: None,
     })
 }
 

@@ -25,6 +25,7 @@ use quorate_core::{
 
 use crate::journal::{Append, Completion, Outcome as Stored};
 use crate::open::Outcome;
+use crate::tap::{Ended, Tap};
 use place::{Active, Place, State};
 
 /// Shards of a thread whose rows are read at once: the journal holds memory for each.
@@ -45,6 +46,7 @@ pub struct Turn {
     to_load: VecDeque<ShardId>,
     loading: usize,
     resigning: bool,
+    tap: Option<Arc<dyn Tap>>,
 }
 
 /// What is to be done after a turn. Kept and emptied by the caller, so that it costs nothing.
@@ -125,7 +127,15 @@ impl Turn {
             to_load: VecDeque::new(),
             loading: 0,
             resigning: false,
+            tap: None,
         }
+    }
+
+    /// Tells this watcher of every step from now on.
+    #[must_use]
+    pub fn watched_by(mut self, tap: Option<Arc<dyn Tap>>) -> Turn {
+        self.tap = tap;
+        self
     }
 
     /// Begins to load all shards.
@@ -222,6 +232,7 @@ impl Turn {
     fn step(&mut self, now: Now, index: usize, input: Input, out: &mut Out) {
         let State::Active(active) = &mut self.places[index].state else { return };
         let (shard, effects) = (&mut active.shard, &mut self.effects);
+        let watched = self.tap.as_deref().map(|tap| (tap, input.clone()));
         // After a panic neither the shard nor what it said is looked at again.
         let stepped = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
@@ -229,7 +240,12 @@ impl Turn {
             shard.step(now, input, effects);
         }));
         match stepped {
-            Ok(()) => self.effects(index, out),
+            Ok(()) => {
+                if let Some((tap, input)) = watched {
+                    tap.stepped(now, input, self.effects.as_slice(), &active.shard);
+                }
+                self.effects(index, out);
+            }
             Err(panic) => self.panicked(now, index, panic_message(&*panic), out),
         }
     }
@@ -251,6 +267,7 @@ impl Turn {
     fn panicked(&mut self, now: Now, index: usize, message: String, out: &mut Out) {
         self.effects.drain().for_each(drop);
         let place = &mut self.places[index];
+        self.tap.iter().for_each(|tap| tap.ended(place.id, Ended::Panicked(&message)));
         place.panics.retain(|at| now.mono.since(*at) < PANIC_WINDOW);
         place.panics.push(now.mono);
         out.lost.push(place.id);
@@ -327,6 +344,7 @@ impl Turn {
         if !matches!(place.state, State::Active(_)) {
             return;
         }
+        self.tap.iter().for_each(|tap| tap.ended(place.id, Ended::Fenced));
         out.faults.push((place.id, Fault::Fenced { reason }));
         place.state = if self.resigning { State::Gone } else { State::Waiting };
         if !self.resigning {
@@ -393,6 +411,8 @@ impl Turn {
         self.loading -= 1;
         match activated {
             Ok(shard) => {
+                let effects = self.effects.as_slice();
+                self.tap.iter().for_each(|tap| tap.loaded(now, effects, &shard));
                 self.places[index].state = State::Active(Box::new(Active::new(shard)));
                 self.effects(index, out);
             }

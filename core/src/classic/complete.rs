@@ -7,7 +7,7 @@ use super::{ClassicGroup, State};
 use crate::env::Cx;
 use crate::group::Group;
 use crate::id::{Generation, MemberId};
-use crate::note::{Cause, Note, NoteKind};
+use crate::note::{ArmedFor, Cause, Note, NoteKind, TimerOf};
 use crate::record::{Record, RecordKey, RecordValue};
 use crate::timers::TimerKey;
 
@@ -16,13 +16,14 @@ impl Group {
     pub(super) fn complete_join(&mut self, cx: &mut Cx<'_>) {
         let live = &mut self.live;
         let everybody = live.all_joined();
-        cx.env.timers.cancel(&mut live.join_timer);
+        cx.cancel(&mut live.join_timer, TimerOf::Join);
         live.initial = None;
         let dropped = live.drop_absent(cx);
         if !live.elect() {
             // Only silent static members are left: no generation without anyone to lead it.
             let timeout = live.rebalance_timeout();
-            cx.arm(&mut live.join_timer, timeout, TimerKey::Join(cx.id.clone()));
+            let key = TimerKey::Join(cx.id.clone());
+            cx.arm_for(ArmedFor::Leader, &mut live.join_timer, timeout, key);
             return;
         }
         live.generation = Generation(live.generation.0.checked_add(1).unwrap_or(1));
@@ -98,6 +99,7 @@ impl ClassicGroup {
         }
         self.pending_sync = ids.into_iter().collect();
         let timeout = self.rebalance_timeout();
-        cx.arm(&mut self.sync_timer, timeout, TimerKey::Sync(cx.id.clone()));
+        let key = TimerKey::Sync(cx.id.clone());
+        cx.arm_for(ArmedFor::Syncs, &mut self.sync_timer, timeout, key);
     }
 }

@@ -4,13 +4,16 @@ use super::State;
 use crate::env::Cx;
 use crate::group::Group;
 use crate::id::MemberId;
-use crate::note::{Cause, Note, NoteKind};
+use crate::note::{Cause, Note, NoteKind, TimerEvent};
+use crate::timers::TimerKey;
 
 impl Group {
     /// A session timer fired, for a member or for an id that was handed out.
     pub(crate) fn session_fired(&mut self, cx: &mut Cx<'_>, id: &MemberId) {
         let live = &mut self.live;
+        let key = TimerKey::Session(cx.id.clone(), id.clone());
         if let Some(timer) = live.pending_join.remove(id) {
+            cx.note_timer(&key, TimerEvent::Fired);
             cx.env.timers.discard(&timer);
             if live.state == State::PreparingRebalance && live.all_joined() {
                 self.complete_join(cx);
@@ -18,6 +21,7 @@ impl Group {
             return;
         }
         let Some(member) = live.members.get(id) else { return };
+        cx.note_timer(&key, TimerEvent::Fired);
         if !member.is_new && (member.join.is_some() || member.sync.is_some()) {
             // It waits for us, and its session starts anew with our answer.
             return;

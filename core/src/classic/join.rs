@@ -8,7 +8,7 @@ use crate::env::Cx;
 use crate::error::ErrorCode;
 use crate::group::Group;
 use crate::id::{MemberId, Token};
-use crate::note::{Cause, Note, NoteKind};
+use crate::note::{ArmedFor, Cause, Note, NoteKind};
 use crate::record::encode::LONGEST_TEXT;
 use crate::request::{JoinGroup, Origin, Protocol};
 use crate::response;
@@ -62,7 +62,8 @@ impl Group {
         } else if instance.is_none() && joining.request.may_be_handed_an_id {
             let timeout = joining.request.session_timeout.duration();
             let key = TimerKey::Session(cx.id.clone(), id.clone());
-            cx.arm(self.live.pending_join.entry(id.clone()).or_default(), timeout, key);
+            let timer = self.live.pending_join.entry(id.clone()).or_default();
+            cx.arm_for(ArmedFor::HandedOut, timer, timeout, key);
             cx.join_refused(joining.token, ErrorCode::MemberIdRequired, id);
         } else {
             self.add_member(cx, joining, id);

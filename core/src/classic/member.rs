@@ -73,6 +73,15 @@ impl Members {
         self.by_id.get_mut(id).map(|(_, member)| member)
     }
 
+    /// The session of each member, oldest first.
+    pub(crate) fn each_session(&mut self, mut visit: impl FnMut(&MemberId, &mut Timer)) {
+        for id in self.order.values() {
+            if let Some((_, member)) = self.by_id.get_mut(id) {
+                visit(id, &mut member.session);
+            }
+        }
+    }
+
     /// Adds a member behind all others.
     pub(crate) fn push(&mut self, member: Member) {
         let seq = self.next;

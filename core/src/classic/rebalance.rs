@@ -5,7 +5,7 @@ use crate::env::Cx;
 use crate::error::ErrorCode;
 use crate::group::Group;
 use crate::id::MemberId;
-use crate::note::Cause;
+use crate::note::{ArmedFor, Cause, TimerEvent, TimerOf};
 use crate::timers::TimerKey;
 
 impl Group {
@@ -16,13 +16,14 @@ impl Group {
             live.fail_syncs(cx, ErrorCode::RebalanceInProgress);
         }
         live.pending_sync.clear();
-        cx.env.timers.cancel(&mut live.sync_timer);
+        cx.cancel(&mut live.sync_timer, TimerOf::Sync);
         if live.state == State::Empty {
             let delay = cx.env.config.initial_rebalance_delay;
             let remaining = live.rebalance_timeout().saturating_sub(delay);
             live.initial = Some(InitialDelay { delay, remaining });
-            cx.arm(&mut live.join_timer, delay, TimerKey::Join(cx.id.clone()));
             live.transition(cx, State::PreparingRebalance, cause);
+            let key = TimerKey::Join(cx.id.clone());
+            cx.arm_for(ArmedFor::Initial, &mut live.join_timer, delay, key);
             return;
         }
         live.transition(cx, State::PreparingRebalance, cause);
@@ -30,7 +31,8 @@ impl Group {
             self.complete_join(cx);
         } else {
             let timeout = live.rebalance_timeout();
-            cx.arm(&mut live.join_timer, timeout, TimerKey::Join(cx.id.clone()));
+            let key = TimerKey::Join(cx.id.clone());
+            cx.arm_for(ArmedFor::Rebalance, &mut live.join_timer, timeout, key);
         }
     }
 
@@ -55,9 +57,12 @@ impl Group {
             let next = cx.env.config.initial_rebalance_delay.min(remaining);
             let remaining = remaining.saturating_sub(delay);
             live.initial = Some(InitialDelay { delay: next, remaining });
-            cx.arm(&mut live.join_timer, next, TimerKey::Join(cx.id.clone()));
+            let key = TimerKey::Join(cx.id.clone());
+            cx.note_timer(&key, TimerEvent::Extended { at: cx.now.mono + next });
+            cx.arm(&mut live.join_timer, next, key);
             return;
         }
+        cx.note_timer(&TimerKey::Join(cx.id.clone()), TimerEvent::Fired);
         self.complete_join(cx);
     }
 }

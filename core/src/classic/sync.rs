@@ -10,10 +10,11 @@ use crate::env::{After, Cx, Waits};
 use crate::error::ErrorCode;
 use crate::group::Group;
 use crate::id::{Generation, MemberId, Text, Token};
-use crate::note::Cause;
+use crate::note::{Cause, TimerEvent, TimerOf};
 use crate::record::{Record, RecordKey, RecordValue};
 use crate::request::SyncGroup;
 use crate::response::{self, Response};
+use crate::timers::TimerKey;
 
 impl Group {
     /// Serves a SyncGroup in the order of spec classic 7.1, 6 on.
@@ -119,6 +120,7 @@ impl Group {
         if !is_on || live.pending_sync.is_empty() {
             return;
         }
+        cx.note_timer(&TimerKey::Sync(cx.id.clone()), TimerEvent::Fired);
         let members: Vec<MemberId> = live.pending_sync.iter().cloned().collect();
         for id in &members {
             live.evict(cx, id);
@@ -149,7 +151,7 @@ impl ClassicGroup {
     /// The member is not waited for any more.
     fn synced(&mut self, cx: &mut Cx<'_>, id: &MemberId) {
         if self.pending_sync.remove(id) && self.pending_sync.is_empty() {
-            cx.env.timers.cancel(&mut self.sync_timer);
+            cx.cancel(&mut self.sync_timer, TimerOf::Sync);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::record::OffsetAndMetadata;
 use crate::timers::Timer;
 
 /// The topics whose offsets go, and how far that has come.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct CleanUp {
     pub(crate) timer: Timer,
     gone: BTreeSet<(TopicName, Uuid)>,

@@ -10,7 +10,7 @@ use crate::time::{Now, WallTime};
 use crate::timers::Timer;
 
 /// The sweep of a shard: when it is due, and how far one that is under way has come.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Sweep {
     pub(crate) timer: Timer,
     /// Groups at lower places are still to be looked at; from the end to the start, since a group

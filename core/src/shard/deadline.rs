@@ -7,7 +7,7 @@ use crate::effect::Effects;
 use crate::env::{After, Deferred, Waits};
 use crate::error::ErrorCode;
 use crate::id::{BatchId, Token};
-use crate::note::{Note, NoteKind};
+use crate::note::{Note, NoteKind, TimerEvent};
 use crate::record::RecordKey;
 use crate::response::{JoinGroup, Response};
 use crate::time::{Instant, Now};
@@ -45,7 +45,9 @@ impl Shard {
             (Some(timer), TimerKey::Session(..)) if surfaced == Surfaced::Fires && late => {
                 let is_graced = timer.take_grace();
                 if is_graced {
-                    timers.grace(timer, now.mono + GRACE, key.clone());
+                    let at = now.mono + GRACE;
+                    timers.grace(timer, at, key.clone());
+                    out.note_timer(&key, TimerEvent::Graced { at });
                 }
                 is_graced
             }
@@ -58,7 +60,7 @@ impl Shard {
     }
 
     /// The timer that has a key now.
-    fn timer(&mut self, key: &TimerKey) -> Option<&mut Timer> {
+    pub(super) fn timer(&mut self, key: &TimerKey) -> Option<&mut Timer> {
         match key {
             TimerKey::Session(group, member) => {
                 let live = &mut self.groups.get_mut(group)?.live;

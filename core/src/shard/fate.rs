@@ -149,7 +149,12 @@ impl Shard {
                         self.request(now, token, origin, body, out);
                     }
                 }
-                Deferred::Timer(key) => self.fire(now, key, out),
+                // Armed again by what was served before it: then it has not fired yet, as in Kafka.
+                Deferred::Timer(key) => {
+                    if self.timer(&key).is_some_and(|timer| timer.deadline().is_none()) {
+                        self.fire(now, key, out);
+                    }
+                }
             }
         }
     }

@@ -111,6 +111,11 @@ impl Rows {
         }
     }
 
+    /// Gives batches other numbers.
+    pub(crate) fn renumber(&mut self, to: impl Fn(BatchId) -> BatchId) {
+        self.undo.iter_mut().for_each(|displaced| displaced.by = to(displaced.by));
+    }
+
     /// Whether a write is not yet durable.
     pub(crate) fn in_flight(&self) -> bool {
         !self.undo.is_empty()

@@ -60,3 +60,40 @@ fn wanting_no_notes_changes_nothing_else() {
     assert_eq!(silent.answers, wanting.answers);
     assert_eq!(silent.shard.fingerprint(), wanting.shard.fingerprint());
 }
+
+#[test]
+fn timers_are_told_when_they_are_armed_and_cancelled_extended_graced_and_fired() {
+    let delay = std::time::Duration::from_secs(3);
+    let mut bench = Bench::new(Config { initial_rebalance_delay: delay, ..quick() });
+    let start = bench.now.mono;
+    let first = bench.send(Join::new().v3());
+    bench.pass_ms(1_000);
+    bench.send(Join::new().v3());
+    bench.pass_ms(5_000);
+    let member = bench.join_answer(first).member_id;
+    bench.send(leave(&[(member.as_str(), None)]));
+    bench.tick(std::time::Duration::from_secs(12));
+    bench.step(Input::Deadline);
+    bench.pass_ms(1_000);
+    let told = bench.notes.iter().filter_map(|note| match note {
+        Note::Timer { timer, event, .. } => Some(match (timer, event) {
+            (TimerOf::Session(_), event) => (TimerOf::Join, *event, true),
+            (timer, event) => (timer.clone(), *event, false),
+        }),
+        _ => None,
+    });
+    let at = |seconds| start + std::time::Duration::from_secs(seconds);
+    let armed = |seconds, reason| TimerEvent::Armed { at: at(seconds), reason };
+    let expected = [
+        (TimerOf::Join, armed(3, ArmedFor::Initial), false),
+        (TimerOf::Join, TimerEvent::Extended { at: at(6) }, false),
+        (TimerOf::Join, TimerEvent::Fired, false),
+        (TimerOf::Sync, armed(26, ArmedFor::Syncs), false),
+        (TimerOf::Sync, TimerEvent::Cancelled, false),
+        (TimerOf::Join, armed(26, ArmedFor::Rebalance), false),
+        (TimerOf::Join, TimerEvent::Graced { at: at(19) }, true),
+        (TimerOf::Join, TimerEvent::Fired, true),
+        (TimerOf::Join, TimerEvent::Cancelled, false),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+}

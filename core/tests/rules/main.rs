@@ -4,6 +4,7 @@ mod causes;
 mod join;
 mod offsets;
 mod random_walk;
+mod rebase;
 mod router;
 mod shard_life;
 mod static_members;

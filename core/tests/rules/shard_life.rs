@@ -284,3 +284,14 @@ fn a_group_is_described_as_far_as_its_state_allows_179_180() {
     assert_eq!(described.members[0], expected.members[0]);
     assert_eq!((described.state, described.protocol_data), ("PreparingRebalance", "".into()));
 }
+
+#[test]
+fn a_timer_that_waited_for_its_group_does_not_run_if_it_was_armed_again_meanwhile() {
+    let mut bench = Bench::new(quick());
+    bench.stores = false;
+    let static_join = bench.send(Join::new().instance(Some("a")).v9());
+    bench.pass_ms(300_000);
+    bench.append();
+    assert_eq!(bench.join_answer(static_join).error, ErrorCode::None);
+    assert_eq!(bench.state(), "CompletingRebalance");
+}

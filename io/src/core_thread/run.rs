@@ -22,6 +22,7 @@ use crate::journal::{Completion, Journal, JournalStore};
 use crate::log::{LogStore, Recovered, TailBudget};
 use crate::message::Message;
 use crate::open::Open;
+use crate::tap::Tap;
 use crate::telemetry::{self, Advised};
 use crate::turn::{Out, Turn};
 
@@ -40,6 +41,7 @@ pub(crate) struct Core {
     pub config: quorate_core::Config,
     pub node_secret: [u8; 32],
     pub notes: NoteKinds,
+    pub tap: Option<Arc<dyn Tap>>,
 }
 
 impl Core {
@@ -59,11 +61,12 @@ impl Core {
         });
         let log = self.log.handle(Arc::clone(&wake) as Wake);
         let homes = Homes::new(log, shared.leader_epoch, self.tails, self.partitions);
+        let turn = Turn::new(config.clone(), node_secret, core, cores, shards, notes);
         let thread = Rc::new(Thread {
             index,
-            router: Router::new(config.clone(), leaders, Arc::clone(&seen)).into(),
+            router: Router::new(config, leaders, Arc::clone(&seen)).into(),
             open: Open::new(index).into(),
-            turn: Turn::new(config, node_secret, core, cores, shards, notes).into(),
+            turn: turn.watched_by(self.tap).into(),
             topics: topics.into(),
             coordinator_topics: seen.into(),
             owner: self.catalog.map(Owner::new).into(),
