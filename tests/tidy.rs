@@ -250,3 +250,22 @@ fn no_path_of_somebodys_machine_is_in_the_tree() {
     });
     assert_eq!(paths, NOTHING);
 }
+
+#[test]
+fn every_snapshot_is_named_by_a_test() {
+    let mut paths = Vec::new();
+    below(&top().join("snapshots"), &mut paths);
+    paths.sort();
+    let tests = files(&[".rs"]);
+    let mut stray = Vec::new();
+    for path in paths {
+        let name = path.strip_prefix(top()).expect("below the top").to_string_lossy().into_owned();
+        let stem = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let is_snapshot = name.ends_with(".snap");
+        let quoted = format!("\"{stem}\"");
+        if !is_snapshot || !tests.iter().any(|file| file.text.contains(&quoted)) {
+            stray.push(format!("{name}: no test names it"));
+        }
+    }
+    assert_eq!(stray, NOTHING);
+}

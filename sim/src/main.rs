@@ -1,0 +1,233 @@
+//! The command line of the simulators.
+
+mod hunting;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use quorate_io::clock::Clock;
+use quorate_sim::plan::Plan;
+use quorate_sim::recorder::Outcome;
+use quorate_sim::render::{self, Kind};
+use quorate_sim::shrink::shrink;
+use quorate_sim::suite::{Suite, parse_seed, parse_seeds, run_seeds};
+use quorate_sim::{report, trace};
+
+/// Runs of a shrinker, at most.
+const SHRINK_RUNS: usize = 600;
+
+/// Seeded simulations of Quorate's group coordinator.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs a range of seeds, and reports the first that fails.
+    Run {
+        /// Which simulator.
+        #[arg(long, default_value = "direct")]
+        suite: Suite,
+        /// From the first to before the second, such as 0..2000.
+        #[arg(long, value_parser = parse_seeds)]
+        seeds: Option<Range<u64>>,
+    },
+    /// Runs one seed or one kept plan again; prints its report, or its trace if all is well.
+    Replay {
+        /// Which simulator.
+        #[arg(long, default_value = "direct")]
+        suite: Suite,
+        /// The seed, decimal or hexadecimal.
+        #[arg(long, value_parser = parse_seed, required_unless_present = "plan")]
+        seed: Option<u64>,
+        /// A plan that a failure left behind.
+        #[arg(long, conflicts_with = "seed")]
+        plan: Option<PathBuf>,
+        /// Print every event.
+        #[arg(long)]
+        full: bool,
+    },
+    /// Runs random seeds for a while, and keeps those that fail.
+    Farm {
+        /// Which simulator.
+        #[arg(long, default_value = "direct")]
+        suite: Suite,
+        /// For how long.
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// Where failing plans and traces go.
+        #[arg(long, default_value = "target/sim")]
+        keep: PathBuf,
+        /// The first seed; by default one that the clock chooses.
+        #[arg(long, value_parser = parse_seed)]
+        from: Option<u64>,
+    },
+    /// Draws a trace, such as a snapshot's.
+    Render {
+        /// The file.
+        file: PathBuf,
+        /// As a Mermaid sequence diagram.
+        #[arg(long, conflicts_with = "ribbon")]
+        mermaid: bool,
+        /// As one character for 100 ms, a lane for each client and group.
+        #[arg(long)]
+        ribbon: bool,
+    },
+    /// Plants bugs, one at a time, and requires that the default seeds find each.
+    Mutants {
+        /// Only those with this in their name.
+        #[arg(long)]
+        only: Option<String>,
+        /// Only so many, chosen by `--by`.
+        #[arg(long)]
+        sample: Option<usize>,
+        /// What chooses a sample, such as a commit's hash.
+        #[arg(long, default_value = "")]
+        by: String,
+    },
+    /// Looks for a seed that violates one of these properties; how a mutant is judged.
+    #[command(hide = true)]
+    Hunt {
+        /// Which simulator.
+        #[arg(long)]
+        suite: Suite,
+        /// Ids of properties.
+        #[arg(long, value_delimiter = ',')]
+        kills: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    // A panic of the code under test is a failure that is reported; its own message would only
+    // come in between.
+    std::panic::set_hook(Box::new(|_| {}));
+    match Arguments::parse().command {
+        Command::Run { suite, seeds } => run(suite, seeds.unwrap_or(suite.default_seeds())),
+        Command::Replay { suite, seed, plan, full } => replay(suite, seed, plan, full),
+        Command::Farm { suite, minutes, keep, from } => farm(suite, minutes, &keep, from),
+        Command::Render { file, mermaid, ribbon } => draw(&file, mermaid, ribbon),
+        Command::Mutants { only, sample, by } => hunting::mutants(only.as_deref(), sample, &by),
+        Command::Hunt { suite, kills } => hunting::hunt(suite, &kills),
+    }
+}
+
+fn bar(length: Option<u64>) -> ProgressBar {
+    let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    let template = "{elapsed_precise} {wide_bar} {pos}/{len} seeds, {per_sec} {msg}";
+    bar.with_style(ProgressStyle::with_template(template).expect("a good template"))
+}
+
+fn run(suite: Suite, seeds: Range<u64>) -> ExitCode {
+    let bar = bar(Some(seeds.end.saturating_sub(seeds.start)));
+    let summary = run_seeds(suite, seeds, |_, outcome| {
+        bar.inc(1);
+        outcome.failure.is_some()
+    });
+    bar.finish_and_clear();
+    println!("{summary}");
+    match summary.failures.keys().next() {
+        None => ExitCode::SUCCESS,
+        Some(seed) => explain(suite, *seed, suite.run(&suite.plan(*seed))),
+    }
+}
+
+/// Shrinks a failure, prints its report and says where the whole trace is.
+fn explain(suite: Suite, seed: u64, failed: Outcome) -> ExitCode {
+    let shrunk = shrink(suite, failed.clone(), SHRINK_RUNS);
+    println!("{}", report::report(suite, seed, &failed, Some(&shrunk)));
+    match report::keep(Path::new("target/sim"), suite, seed, &shrunk.outcome) {
+        Ok(paths) => paths.iter().for_each(|path| println!("kept: {}", path.display())),
+        Err(error) => println!("the plan and its trace could not be kept: {error}"),
+    }
+    ExitCode::from(report::exit_code(&failed))
+}
+
+fn replay(suite: Suite, seed: Option<u64>, file: Option<PathBuf>, full: bool) -> ExitCode {
+    let plan = match (seed, file) {
+        (_, Some(file)) => match read_plan(&file) {
+            Ok(plan) => plan,
+            Err(error) => {
+                eprintln!("{}: {error}", file.display());
+                return ExitCode::from(2);
+            }
+        },
+        (seed, None) => suite.plan(seed.unwrap_or_default()),
+    };
+    let seed = seed.unwrap_or(plan.seed);
+    let outcome = suite.run(&plan);
+    if full || outcome.failure.is_none() {
+        let lines = if full { trace::full_lines } else { trace::lines };
+        lines(&outcome.events).iter().for_each(|line| println!("{line}"));
+        return ExitCode::from(report::exit_code(&outcome));
+    }
+    explain(suite, seed, outcome)
+}
+
+fn draw(file: &Path, mermaid: bool, ribbon: bool) -> ExitCode {
+    let kind = match (mermaid, ribbon) {
+        (true, _) => Kind::Mermaid,
+        (_, true) => Kind::Ribbon,
+        _ => Kind::Text,
+    };
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => {
+            eprintln!("{}: {error}", file.display());
+            return ExitCode::from(2);
+        }
+    };
+    match render::run(&text, kind) {
+        Ok(picture) => {
+            println!("{picture}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{}: {error}", file.display());
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn read_plan(file: &Path) -> Result<Plan, Box<dyn std::error::Error>> {
+    Ok(ron::from_str(&std::fs::read_to_string(file)?)?)
+}
+
+fn farm(suite: Suite, minutes: u64, keep: &Path, from: Option<u64>) -> ExitCode {
+    let clock = Clock::system();
+    let until = clock.mono() + Duration::from_secs(minutes * 60);
+    let first = from.unwrap_or_else(|| clock.now().wall.0.unsigned_abs() << 20);
+    let bar = bar(None);
+    let (mut next, mut failed, mut events, mut runs) = (first, 0, 0, 0);
+    while clock.mono() < until {
+        let summary = run_seeds(suite, next..next + 64, |seed, outcome| {
+            bar.inc(1);
+            if let Some(failure) = &outcome.failure {
+                bar.println(format!("{seed:#x} {}", failure.id()));
+                if let Err(error) = report::keep(keep, suite, seed, outcome) {
+                    bar.println(format!("{seed:#x} could not be kept: {error}"));
+                }
+            }
+            false
+        });
+        next += 64;
+        failed += summary.failures.len();
+        events += summary.events;
+        runs += summary.runs;
+        bar.set_message(format!("{failed} failed"));
+    }
+    bar.finish_and_clear();
+    let seconds = clock.mono().since_start().as_secs().max(1);
+    println!(
+        "{runs} seeds from {first:#x}, {failed} failed; {} seeds and {} events a second",
+        runs / seconds,
+        events / seconds
+    );
+    ExitCode::from(u8::from(failed > 0))
+}

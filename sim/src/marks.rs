@@ -1,0 +1,150 @@
+//! Marks: situations that the default seeds must reach, or the simulators have lost reach.
+//!
+//! Decided here: which there are, and what of them is remembered from one event to the next. What
+//! one step of a shard shows is in the files beside.
+
+mod joins;
+mod steps;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_core::{BatchId, GroupId, ShardId};
+
+use crate::event::{Context, Event, Place, What};
+
+/// All marks. The numbers are sections of the specification of classic groups.
+pub const ALL: &[&str] = &[
+    "a reply waits behind two batches",
+    "a member leaves while the leader's assignment is on its way",
+    "an append is refused in CompletingRebalance",
+    "a shard is fenced with joins parked",
+    "a shard ends with a group Empty and is loaded again",
+    "a shard ends with a group in PreparingRebalance and is loaded again",
+    "a shard ends with a group in CompletingRebalance and is loaded again",
+    "a shard ends with a group Stable and is loaded again",
+    "a session ends at the instant of a heartbeat",
+    "two timers fire at one instant",
+    "a join comes again while it is parked",
+    "an id that was handed out expires",
+    "the initial delay is extended twice",
+    "the rebalance timeout drops some and not all",
+    "the leader is lost in CompletingRebalance",
+    "a static member is replaced in mid-rebalance",
+    "a log was compacted between two loads",
+    "a fetch is answered while a newer commit is on its way",
+    "a request is refused for the batches in flight",
+    "a step runs as many timers as it may",
+    "6.3 a join is refused for the size of its group",
+    "6.4 an id is handed out",
+    "6.5.2 the protocols of a join do not fit",
+    "6.5.3 an id that was handed out joins",
+    "6.5.4 an unknown id joins",
+    "6.5.5 a member joins again in PreparingRebalance",
+    "6.5.5 the same join is answered at once in CompletingRebalance",
+    "6.5.5 other protocols start over from CompletingRebalance",
+    "6.5.5 the leader of a Stable group joins again",
+    "6.5.5 a follower of a Stable group joins with other protocols",
+    "6.5.5 a follower of a Stable group joins again and is answered at once",
+    "6.6 a member is added to an Empty group",
+    "6.6 a member is added in PreparingRebalance",
+    "6.6 a member is added in CompletingRebalance",
+    "6.6 a member is added to a Stable group",
+    "6.7 a static member comes back to a Stable group without a rebalance",
+    "6.8 parked syncs are told of a new rebalance",
+    "6.8 the initial delay is extended",
+    "6.9 a leave completes the join phase",
+    "6.10 members that did not join are dropped",
+    "6.10 a leader that did not join is replaced",
+    "6.10 only silent static members are left to lead",
+    "6.10 the last member is gone",
+    "6.10 a static member that did not join stays",
+];
+
+/// The marks that a run has hit.
+#[derive(Debug, Default)]
+pub struct Marks {
+    hit: BTreeSet<&'static str>,
+    places: BTreeMap<Place, Seen>,
+    /// States of groups when the last incarnation of a shard ended.
+    ended: BTreeMap<ShardId, BTreeSet<&'static str>>,
+    compacted: BTreeSet<ShardId>,
+    loaded: BTreeSet<ShardId>,
+}
+
+/// What is remembered of an incarnation.
+#[derive(Debug, Default)]
+struct Seen {
+    states: BTreeSet<&'static str>,
+    has_parked_joins: bool,
+    extended: BTreeMap<GroupId, u32>,
+    /// Commits on their way: group and batch.
+    commits: Vec<(GroupId, BatchId)>,
+}
+
+impl Marks {
+    /// Looks at an event.
+    pub fn see(&mut self, event: &Event, context: Option<Context<'_>>) {
+        match (&event.what, context) {
+            (What::Loaded { place, .. }, Some(context)) => {
+                for state in self.ended.remove(&place.shard).unwrap_or_default() {
+                    self.hit.insert(match state {
+                        "Empty" => "a shard ends with a group Empty and is loaded again",
+                        "PreparingRebalance" => {
+                            "a shard ends with a group in PreparingRebalance and is loaded again"
+                        }
+                        "CompletingRebalance" => {
+                            "a shard ends with a group in CompletingRebalance and is loaded again"
+                        }
+                        _ => "a shard ends with a group Stable and is loaded again",
+                    });
+                }
+                if !self.loaded.insert(place.shard) && self.compacted.remove(&place.shard) {
+                    self.hit.insert("a log was compacted between two loads");
+                }
+                self.places.insert(*place, Seen::default());
+                self.remember(*place, context);
+            }
+            (What::Stepped { place, now, input, effects }, Some(context)) => {
+                let step = steps::Step { now: *now, input, effects, context };
+                let seen = self.places.entry(*place).or_default();
+                steps::look(&step, seen, &mut self.hit);
+                joins::look(&step, &mut self.hit);
+                self.remember(*place, context);
+            }
+            (What::Compacted { shard, .. }, _) => {
+                self.compacted.insert(*shard);
+            }
+            (What::Ended { place, .. }, _) => {
+                let seen = self.places.remove(place).unwrap_or_default();
+                self.ended.entry(place.shard).or_default().extend(seen.states);
+            }
+            _ => {}
+        }
+    }
+
+    fn remember(&mut self, place: Place, context: Context<'_>) {
+        let Some(seen) = self.places.get_mut(&place) else { return };
+        seen.states = context.after.values().map(|group| group.state).collect();
+        let mut members = context.after.values().flat_map(|group| &group.members);
+        seen.has_parked_joins = members.any(|member| member.join.is_some());
+    }
+
+    /// What was hit.
+    #[must_use]
+    pub fn hit(self) -> BTreeSet<&'static str> {
+        self.hit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn no_mark_is_there_twice() {
+        let mut all = ALL.to_vec();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), ALL.len());
+    }
+}

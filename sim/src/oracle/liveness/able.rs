@@ -1,0 +1,123 @@
+//! Of whom liveness can be asked: before a group is blamed for not converging, whether it could.
+//!
+//! Decided here, as reasons: what makes a group of live clients unable to become well.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::event::{ClientView, End};
+use crate::plan::{Action, ClientId, ClientSpec, Drive, Ending, Fault, Op, Plan};
+
+/// The groups that can become well, with their live clients.
+pub(super) struct Able<'a> {
+    plan: &'a Plan,
+    groups: BTreeMap<&'a str, Vec<&'a ClientView>>,
+}
+
+/// Above it the broker refuses a session timeout.
+const MAX_SESSION: Duration = Duration::from_millis(1_800_000);
+
+impl<'a> Able<'a> {
+    pub(super) fn new(plan: &'a Plan, end: &'a End<'_>) -> Able<'a> {
+        let Ending::Heal { clients: core, .. } = &plan.ending else {
+            return Able { plan, groups: BTreeMap::new() };
+        };
+        let mut groups: BTreeMap<&str, Vec<&ClientView>> = BTreeMap::new();
+        for view in end.clients.iter().filter(|view| view.runs && core.contains(&view.client)) {
+            let Some(spec) = spec(plan, view.client) else { continue };
+            if spec.drive == Drive::Consumer {
+                groups.entry(&spec.group).or_default().push(view);
+            }
+        }
+        groups.retain(|_, views| {
+            let specs: Vec<_> = views.iter().filter_map(|v| spec(plan, v.client)).collect();
+            is_able(plan, &specs)
+        });
+        Able { plan, groups }
+    }
+
+    pub(super) fn groups(&self) -> impl Iterator<Item = &'a str> {
+        self.groups.keys().copied()
+    }
+
+    /// The group of a client, if it can be asked of it.
+    pub(super) fn group_of(&self, view: &ClientView) -> Option<&'a str> {
+        let has = |views: &Vec<&ClientView>| views.iter().any(|v| v.client == view.client);
+        self.groups.iter().find(|(_, views)| has(views)).map(|(group, _)| *group)
+    }
+
+    pub(super) fn members(&self, group: &str) -> impl Iterator<Item = &'a ClientView> {
+        self.groups.get(group).into_iter().flatten().copied()
+    }
+
+    /// All that its live clients subscribe to in the end.
+    pub(super) fn subscribed(&self, group: &str) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        for view in self.members(group) {
+            let changed = self.plan.steps.iter().rev().find_map(|step| match &step.what {
+                Action::Op(client, Op::Subscribe(topics)) if *client == view.client => Some(topics),
+                _ => None,
+            });
+            let first = spec(self.plan, view.client).map(|spec| &spec.topics);
+            all.extend(changed.or(first).into_iter().flatten().cloned());
+        }
+        all
+    }
+}
+
+fn spec(plan: &Plan, client: ClientId) -> Option<&ClientSpec> {
+    plan.clients.get(usize::from(client.0))
+}
+
+fn is_able(plan: &Plan, specs: &[&ClientSpec]) -> bool {
+    fits(plan, specs)
+        && names_differ(specs)
+        && agrees(specs)
+        && may_write(plan, specs)
+        && specs.iter().all(|spec| keeps_time(plan, spec))
+}
+
+/// A group over `group.max.size` keeps nobody: those that are refused try for ever.
+fn fits(plan: &Plan, specs: &[&ClientSpec]) -> bool {
+    let limits = plan.steps.iter().filter_map(|step| match &step.what {
+        Action::Fault(Fault::RestartWith { max_group_size, .. }) => Some(*max_group_size),
+        _ => None,
+    });
+    let limit = limits.chain([plan.knobs.max_group_size]).min();
+    limit.is_none_or(|limit| specs.len() <= limit)
+}
+
+/// Two live processes with one instance id fence each other for ever.
+fn names_differ(specs: &[&ClientSpec]) -> bool {
+    let names: Vec<_> = specs.iter().filter_map(|spec| spec.instance.as_ref()).collect();
+    names.iter().collect::<BTreeSet<_>>().len() == names.len()
+}
+
+/// Clients without a common assignor are no group.
+fn agrees(specs: &[&ClientSpec]) -> bool {
+    let Some(first) = specs.first() else { return true };
+    let by_all = |assignor| specs.iter().all(|spec| spec.assignors.contains(assignor));
+    first.assignors.iter().any(by_all)
+}
+
+/// A group whose record is larger than a batch may be is never stored; nor is anything where
+/// requests may have no batch in flight.
+fn may_write(plan: &Plan, specs: &[&ClientSpec]) -> bool {
+    let names: usize = plan.topics.iter().map(|topic| topic.name.len() + 20).sum();
+    let partitions: usize =
+        plan.topics.iter().map(|topic| usize::try_from(topic.partitions).unwrap_or(0) + 8).sum();
+    let member = 400 + 3 * names + 8 * partitions;
+    plan.knobs.max_batch_bytes > 200 + member * specs.len()
+        && plan.knobs.max_in_flight > plan.knobs.in_flight_reserve
+}
+
+/// A session that the broker refuses, or that is over before two heartbeats are heard, cannot
+/// last; nor can a member that may not take the time to join.
+fn keeps_time(plan: &Plan, spec: &ClientSpec) -> bool {
+    let knobs = &plan.knobs;
+    let round = knobs.network.max * 2 + knobs.journal.max;
+    spec.session >= knobs.min_session
+        && spec.session <= MAX_SESSION
+        && spec.session > (spec.heartbeat + round) * 11 / 10
+        && spec.rebalance > spec.heartbeat + round * 4 + knobs.retry_backoff * 2
+}

@@ -1,0 +1,185 @@
+//! Scenarios: plans by hand, one idea each, whose traces people review.
+//!
+//! Decided here: how one is written down. Steps are given in the order of time; networks are
+//! instant unless a scenario says otherwise, so that times in a trace are those of the script and
+//! what is later than its request waited for something.
+
+use std::time::Duration;
+
+use crate::plan::{
+    Action, Ask, Assignor, ClientId, ClientSpec, ClientVersion, Drive, Ending, Fault, Knobs,
+    Latency, NodeSpec, Op, Plan, Step, TopicSpec, Who,
+};
+use crate::recorder::Outcome;
+use crate::trace::{self, Options};
+
+/// The group of clients unless they say otherwise.
+pub const GROUP: &str = "orders";
+
+/// The topic of clients unless they say otherwise; it has four partitions.
+pub const TOPIC: &str = "t";
+
+/// A plan in the making.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    name: String,
+    about: String,
+    plan: Plan,
+    now: Duration,
+}
+
+/// A scripted client: it says what the script makes it say.
+#[must_use]
+pub fn scripted() -> ClientSpec {
+    ClientSpec {
+        group: GROUP.to_owned(),
+        instance: None,
+        topics: vec![TOPIC.to_owned()],
+        assignors: vec![Assignor::Range],
+        session: Duration::from_secs(10),
+        rebalance: Duration::from_secs(30),
+        heartbeat: Duration::from_secs(3),
+        commit_every: None,
+        version: ClientVersion::New,
+        leaves_assignment_to_server: false,
+        drive: Drive::Script,
+    }
+}
+
+/// A client that behaves as a consumer does.
+#[must_use]
+pub fn consumer() -> ClientSpec {
+    ClientSpec { drive: Drive::Consumer, ..scripted() }
+}
+
+/// Milliseconds.
+#[must_use]
+pub const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Seconds.
+#[must_use]
+pub const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+impl Scenario {
+    /// A scenario with one broker and one shard; `about` says what must be true.
+    #[must_use]
+    pub fn new(name: &str, about: &str) -> Scenario {
+        let knobs = Knobs { network: Latency::fixed(Duration::ZERO), ..Knobs::default() };
+        Scenario {
+            name: name.to_owned(),
+            about: about.to_owned(),
+            plan: Plan {
+                seed: 1,
+                knobs,
+                nodes: vec![NodeSpec::default()],
+                shards: 1,
+                topics: vec![TopicSpec { name: TOPIC.to_owned(), partitions: 4 }],
+                clients: Vec::new(),
+                steps: Vec::new(),
+                ending: Ending::At(Duration::ZERO),
+            },
+            now: Duration::ZERO,
+        }
+    }
+
+    /// Says which recording of Apache Kafka has the same exchange.
+    #[must_use]
+    pub fn recorded_as(mut self, recording: &str) -> Scenario {
+        self.about += &format!("\nRecorded from Apache Kafka: {recording}.");
+        self
+    }
+
+    /// Changes settings.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Knobs)) -> Scenario {
+        change(&mut self.plan.knobs);
+        self
+    }
+
+    /// So many brokers rather than one.
+    #[must_use]
+    pub fn brokers(mut self, brokers: usize) -> Scenario {
+        self.plan.nodes = vec![NodeSpec::default(); brokers];
+        self
+    }
+
+    /// A client. A scripted one runs from now on.
+    pub fn client(&mut self, spec: ClientSpec) -> ClientId {
+        let id = u16::try_from(self.plan.clients.len()).expect("a scenario has few clients");
+        if spec.drive == Drive::Script {
+            self.op(ClientId(id), Op::Start);
+        }
+        self.plan.clients.push(spec);
+        ClientId(id)
+    }
+
+    /// What follows happens then.
+    ///
+    /// # Panics
+    ///
+    /// If it is earlier than what came before: scripts are read from top to bottom.
+    pub fn at(&mut self, at: Duration) -> &mut Scenario {
+        assert!(at >= self.now, "{at:?} is before {:?}", self.now);
+        self.now = at;
+        self
+    }
+
+    /// What follows happens so much later.
+    pub fn after(&mut self, wait: Duration) -> &mut Scenario {
+        self.now += wait;
+        self
+    }
+
+    /// A client does something.
+    pub fn op(&mut self, client: ClientId, op: Op) -> &mut Scenario {
+        self.step(Action::Op(client, op))
+    }
+
+    /// A client says something in its own name.
+    pub fn say(&mut self, client: ClientId, ask: Ask) -> &mut Scenario {
+        self.say_as(client, ask, Who::Itself)
+    }
+
+    /// A client says something in some name.
+    pub fn say_as(&mut self, client: ClientId, ask: Ask, who: Who) -> &mut Scenario {
+        self.op(client, Op::Say(ask, who))
+    }
+
+    /// Something goes wrong.
+    pub fn fault(&mut self, fault: Fault) -> &mut Scenario {
+        self.step(Action::Fault(fault))
+    }
+
+    fn step(&mut self, what: Action) -> &mut Scenario {
+        self.plan.steps.push(Step { at: self.now, what });
+        self
+    }
+
+    /// Its name, that of the snapshot.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What must be true.
+    #[must_use]
+    pub fn about(&self) -> &str {
+        &self.about
+    }
+
+    /// The plan, which ends now.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        Plan { ending: Ending::At(self.now), ..self.plan.clone() }
+    }
+
+    /// Its trace.
+    #[must_use]
+    pub fn trace(&self, outcome: &Outcome) -> String {
+        trace::render(outcome, &self.name, &self.about, Options::default())
+    }
+}
