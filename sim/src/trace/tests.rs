@@ -88,9 +88,9 @@ fn some_events() -> Vec<Event> {
 }
 
 const SOME_LINES: &str =
-    "  0.000   c1   ->  Join      orders  m=-  proto=                                    #1
-  0.001   c1   <-  Join      MEMBER_ID_REQUIRED  m=m1                               #1  0.001s
-  0.002   c1   ->  Join      orders  m=m1  proto=                                   #2
+    "  0.000   c1   ->  Join      orders  m=-  proto=                                            #1
+  0.001   c1   <-  Join      MEMBER_ID_REQUIRED  m=m1                                       #1  0.001s
+  0.002   c1   ->  Join      orders  m=m1  proto=                                           #2
   0.003   s7   ::  orders  Empty -> PreparingRebalance   gen 0   +m1
   0.003   s7   >>  b1@0     Group orders gone
   0.008   s7   <<  b1
@@ -143,15 +143,15 @@ sequenceDiagram
     c1->>s7: Join orders m=- proto=
     s7-->>c1: Join MEMBER_ID_REQUIRED m=m1
     c1->>s7: Join orders m=m1 proto=
-    Note over s7: orders Empty to PreparingRebalance gen 0 +m1
+    Note over s7: 0.003: orders Empty to PreparingRebalance gen 0 +m1
     s7->>journal: b1@0 Group orders gone
     journal-->>s7: b1
-    loop 2 times
+    loop 2 times, 1.0 to 4.0
         c1->>s7: Heartbeat orders m1 gen 1
-        s7-->>c1: ok (1.0 - 4.0)
+        s7-->>c1: ok
     end
     rect rgb(255, 225, 225)
-        Note over c1,journal: cut connections of c1
+        Note over c1,journal: 5.000: cut connections of c1
     end
 ";
     assert_eq!(mermaid::draw(SOME_LINES).expect("a trace"), expected);
