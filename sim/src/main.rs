@@ -76,6 +76,9 @@ enum Command {
         /// As a Mermaid sequence diagram.
         #[arg(long, conflicts_with = "ribbon")]
         mermaid: bool,
+        /// Only what happens from this second on.
+        #[arg(long, default_value_t = 0.0, requires = "mermaid")]
+        from: f64,
         /// As one character for 100 ms, a lane for each client and group.
         #[arg(long)]
         ribbon: bool,
@@ -112,7 +115,10 @@ fn main() -> ExitCode {
         Command::Run { suite, seeds } => run(suite, seeds.unwrap_or(suite.default_seeds())),
         Command::Replay { suite, seed, plan, full } => replay(suite, seed, plan, full),
         Command::Farm { suite, minutes, keep, from } => farm(suite, minutes, &keep, from),
-        Command::Render { file, mermaid, ribbon } => draw(&file, mermaid, ribbon),
+        Command::Render { file, mermaid, from, ribbon } => {
+            let from = Duration::try_from_secs_f64(from).unwrap_or_default();
+            draw(&file, mermaid.then_some(from), ribbon)
+        }
         Command::Mutants { only, sample, by } => hunting::mutants(only.as_deref(), sample, &by),
         Command::Hunt { suite, kills } => hunting::hunt(suite, &kills),
     }
@@ -170,9 +176,9 @@ fn replay(suite: Suite, seed: Option<u64>, file: Option<PathBuf>, full: bool) ->
     explain(suite, seed, outcome)
 }
 
-fn draw(file: &Path, mermaid: bool, ribbon: bool) -> ExitCode {
+fn draw(file: &Path, mermaid: Option<Duration>, ribbon: bool) -> ExitCode {
     let kind = match (mermaid, ribbon) {
-        (true, _) => Kind::Mermaid,
+        (Some(from), _) => Kind::Mermaid(from),
         (_, true) => Kind::Ribbon,
         _ => Kind::Text,
     };
@@ -185,7 +191,7 @@ fn draw(file: &Path, mermaid: bool, ribbon: bool) -> ExitCode {
     };
     match render::run(&text, kind) {
         Ok(picture) => {
-            println!("{picture}");
+            print!("{picture}");
             ExitCode::SUCCESS
         }
         Err(error) => {

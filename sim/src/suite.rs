@@ -17,7 +17,7 @@ use crate::recorder::{Failure, Outcome};
 /// Which simulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
 pub enum Suite {
-    /// The core alone, by [`crate::world`].
+    /// The core alone, in a world that is nothing but data.
     Direct,
 }
 

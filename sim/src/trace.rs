@@ -27,7 +27,7 @@ use crate::plan::{Action, Drive, Op, Plan, Step, Who};
 use crate::recorder::Outcome;
 
 /// Where the number of the request stands.
-const CALL_COLUMN: usize = 92;
+const CALL_COLUMN: usize = 96;
 
 /// How wide the head is at most.
 const HEAD_WIDTH: usize = 100;

@@ -14,25 +14,24 @@ pub fn commit_while_an_append_is_in_flight() -> Scenario {
         "commit_while_an_append_is_in_flight",
         "While a commit is in flight, a fetch has the offset before it, one that wants stable \
          offsets waits, and so do the heartbeats of the group.",
-    )
-    .at_once();
+    );
     let (a, b) = (run.client(scripted()), run.client(scripted()));
     let (reader, careful) = (run.client(scripted()), run.client(scripted()));
     run.at(s(1)).forms(&[a, b]);
-    run.at(s(2)).say(a, commit(1));
-    run.at(s(3)).fault(Fault::Stall { shard: SHARD, lasts: s(1) }).say(a, commit(2));
-    run.at(ms(3_200)).say(reader, Ask::Fetch { stable: false });
-    run.at(ms(3_400)).say(careful, Ask::Fetch { stable: true });
-    run.at(ms(3_600)).say(b, Ask::Heartbeat);
-    run.at(s(5)).say(reader, Ask::Fetch { stable: false });
-    run.at(s(6));
+    run.at(s(8)).say(a, commit(1));
+    run.at(s(9)).fault(Fault::Stall { shard: SHARD, lasts: s(1) }).say(a, commit(2));
+    run.at(ms(9_200)).say(reader, Ask::Fetch { stable: false });
+    run.at(ms(9_400)).say(careful, Ask::Fetch { stable: true });
+    run.at(ms(9_600)).say(b, Ask::Heartbeat);
+    run.at(s(11)).say(reader, Ask::Fetch { stable: false });
+    run.at(s(12));
     run
 }
 
 pub fn a_stall_and_then_a_burst() -> Scenario {
     let mut run = Scenario::new(
         "a_stall_and_then_a_burst",
-        "Appends that waited are told together; each answer waits for its own, and all of them come.",
+        "Appends that waited are told together; each answer waits for its own, and all come.",
     );
     let (a, b) = (run.client(scripted()), run.client(scripted()));
     let other = run.client(ClientSpec { group: "payments".to_owned(), ..scripted() });
@@ -49,8 +48,8 @@ pub fn a_stall_and_then_a_burst() -> Scenario {
 pub fn an_append_takes_too_long() -> Scenario {
     let mut run = Scenario::new(
         "an_append_takes_too_long",
-        "A commit that is not stored within the write timeout is answered with an error; its offset \
-         may still be stored, and is.",
+        "A commit that is not stored within the write timeout is answered with an error; its \
+         offset may still be stored, and is.",
     )
     .at_once();
     let a = run.client(scripted());
@@ -81,8 +80,8 @@ pub fn commit_is_refused_by_the_journal() -> Scenario {
 pub fn fate_of_an_append_is_unknown() -> Scenario {
     let mut run = Scenario::new(
         "fate_of_an_append_is_unknown",
-        "When nobody can tell what became of an append, its writer is over and nothing is said to be \
-         stored; what is loaded then is the truth.",
+        "When nobody can tell what became of an append, its writer is over and nothing is said to \
+         be stored; what is loaded then is the truth.",
     )
     .at_once();
     let a = run.client(scripted());

@@ -78,6 +78,43 @@ pub fn reload_of_a_stable_group() -> Scenario {
     run
 }
 
+pub fn power_is_lost() -> Scenario {
+    let mut run = Scenario::new(
+        "power_is_lost",
+        "What was acknowledged is there after a loss of power; what was in flight may be lost, and \
+         nobody was told otherwise.",
+    )
+    .at_once();
+    let (a, b) = (run.client(scripted()), run.client(scripted()));
+    run.at(s(1)).forms(&[a]);
+    run.at(s(2)).say(a, commit(1));
+    run.at(s(3)).say(a, commit(2));
+    run.after(ms(1)).fault(Fault::PowerLoss { node: NodeIndex(0), down: s(1), kept: 0 });
+    run.at(s(5)).say(b, Ask::Fetch { stable: true });
+    run.at(s(6));
+    run
+}
+
+pub fn group_is_loaded_too_large() -> Scenario {
+    let mut run = Scenario::new(
+        "group_is_loaded_too_large",
+        "A broker that starts with a lower limit makes a group that is too large join again, and \
+         refuses the last one.",
+    );
+    let spec = ClientSpec { rebalance: s(6), ..scripted() };
+    let (a, b, c) = (run.client(spec.clone()), run.client(spec.clone()), run.client(spec));
+    let node = NodeIndex(0);
+    run.at(s(1)).forms(&[a, b, c]);
+    run.at(s(8)).fault(Fault::RestartWith { node, down: s(1), max_group_size: 2 });
+    run.at(s(10)).say(a, Ask::Heartbeat);
+    run.after(ms(10)).say(a, Ask::Join);
+    run.after(ms(10)).say(b, Ask::Join);
+    run.after(ms(10)).say(c, Ask::Join);
+    run.at(s(16)).say(a, Ask::Sync).say(b, Ask::Sync);
+    run.at(s(17));
+    run
+}
+
 pub fn member_ids_after_a_restart() -> Scenario {
     let mut run = Scenario::new(
         "member_ids_after_a_restart",
@@ -138,6 +175,8 @@ mod tests {
         reload_while_members_join,
         reload_between_join_and_sync,
         reload_of_a_stable_group,
+        power_is_lost,
+        group_is_loaded_too_large,
         member_ids_after_a_restart,
         fence_with_parked_joins,
         split_brain,

@@ -88,8 +88,8 @@ pub fn group_is_full() -> Scenario {
 pub fn slowest_member_of_a_full_rebalance_is_refused() -> Scenario {
     let mut run = Scenario::new(
         "slowest_member_of_a_full_rebalance_is_refused",
-        "In a rebalance the limit counts who has joined: the slowest member has to go, and the others \
-         wait until the time to join is over.",
+        "In a rebalance the limit counts who has joined: the slowest member has to go, and the \
+         others wait until the time to join is over.",
     )
     .at_once()
     .with(|knobs| knobs.max_group_size = 2);

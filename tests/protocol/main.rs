@@ -16,6 +16,7 @@ mod joining;
 mod leaving;
 mod offsets;
 mod rebalancing;
+mod report;
 mod sessions;
 mod static_members;
 mod syncing;
@@ -28,6 +29,16 @@ fn old() -> ClientSpec {
     ClientSpec { version: ClientVersion::Old, ..scripted() }
 }
 
+/// Snapshots are at the top, in a folder for each kind.
+fn settings(folder: &str) -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots").join(folder);
+    settings.set_snapshot_path(path);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings
+}
+
 /// Runs a scenario, and holds its trace against the one that was reviewed.
 fn check(scenario: &Scenario) {
     let name = scenario.name();
@@ -36,10 +47,7 @@ fn check(scenario: &Scenario) {
     assert_eq!(outcome.failure, None, "{trace}");
     let lines = trace.lines().count();
     assert!(lines <= MOST_LINES, "{name} has {lines} lines: too many to read");
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/protocol"));
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
+    let mut settings = settings("protocol");
     settings.set_description(scenario.about());
     settings.bind(|| insta::assert_snapshot!(name, trace));
 }

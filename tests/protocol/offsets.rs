@@ -1,6 +1,6 @@
 //! Committed offsets: who may commit, and how long they last.
 
-use quorate_sim::plan::{Ask, Fault, Op, TopicSpec, Who};
+use quorate_sim::plan::{Ask, Fault, Op, ShardIndex, TopicSpec, Who};
 use quorate_sim::scenario::{Scenario, ms, s, scripted};
 
 fn commit(partitions: i32, offset: i64) -> Ask {
@@ -73,7 +73,7 @@ pub fn commit_in_each_state() -> Scenario {
 pub fn commit_of_a_zombie() -> Scenario {
     let mut run = Scenario::new(
         "commit_of_a_zombie",
-        "A member that slept longer than its session can not overwrite what its successor committed.",
+        "A member that slept longer than its session can not overwrite what others committed since.",
     );
     let (a, b) = (run.client(scripted()), run.client(scripted()));
     run.at(s(1)).forms(&[a, b]);
@@ -140,6 +140,24 @@ pub fn topic_is_created_anew() -> Scenario {
     run
 }
 
+pub fn offsets_of_a_deleted_topic_are_not_told() -> Scenario {
+    let mut run = Scenario::new(
+        "offsets_of_a_deleted_topic_are_not_told",
+        "Once a coordinator knows that a topic was deleted it tells none of its offsets, while \
+         their tombstones are in flight too.",
+    )
+    .at_once();
+    let (a, b) = (run.client(scripted()), run.client(scripted()));
+    run.at(s(1)).say_as(a, commit(2, 5), Who::Nobody);
+    run.at(s(2)).say(b, Ask::Fetch { stable: false });
+    run.at(s(3)).fault(Fault::Stall { shard: ShardIndex(0), lasts: s(1) });
+    run.fault(Fault::DeleteTopic("t".to_owned()));
+    run.at(ms(3_500)).say(b, Ask::Fetch { stable: false });
+    run.at(s(5)).say(b, Ask::Fetch { stable: false });
+    run.at(s(6));
+    run
+}
+
 pub fn group_with_members_is_not_deleted() -> Scenario {
     let mut run = Scenario::new(
         "group_with_members_is_not_deleted",
@@ -185,6 +203,7 @@ mod tests {
         offsets_expire,
         offsets_of_a_subscribed_topic_stay,
         topic_is_created_anew,
+        offsets_of_a_deleted_topic_are_not_told,
         group_with_members_is_not_deleted,
         deleted_group_starts_anew,
     ];

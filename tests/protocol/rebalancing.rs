@@ -21,8 +21,8 @@ pub fn eager_rebalance() -> Scenario {
 pub fn cooperative_rebalance() -> Scenario {
     let mut run = Scenario::new(
         "cooperative_rebalance",
-        "A cooperative member keeps what stays with it; what moves is revoked in one generation and \
-         given in the next.",
+        "A cooperative member keeps what stays with it; what moves is revoked in one generation \
+         and given in the next.",
     )
     .at_once();
     let spec = ClientSpec { assignors: vec![Assignor::CooperativeSticky], ..consumer() };
@@ -121,8 +121,8 @@ pub fn nobody_syncs() -> Scenario {
 pub fn leader_never_syncs() -> Scenario {
     let mut run = Scenario::new(
         "leader_never_syncs",
-        "A leader that heartbeats but never syncs is removed after the rebalance timeout, and those \
-         that wait for it are sent back.",
+        "A leader that heartbeats but never syncs is removed after the rebalance timeout, and \
+         those that wait for it are sent back.",
     )
     .at_once()
     .recorded_as("leader_never_syncs");

@@ -13,9 +13,11 @@ use super::grammar::{NotATrace, Parsed, parse};
 const FAULT: &str = "rgb(255, 225, 225)";
 const JOURNAL: &str = "journal";
 
-/// The diagram of a trace or of its snapshot file.
-pub fn draw(text: &str) -> Result<String, NotATrace> {
-    let lines = parse(text)?;
+/// The diagram of a trace or of its snapshot file, from a time on.
+pub fn draw(text: &str, from: Duration) -> Result<String, NotATrace> {
+    let mut lines = parse(text)?;
+    let start = lines.iter().position(|line| line.at.is_some_and(|at| at >= from));
+    lines.drain(..start.unwrap_or(lines.len()));
     let mut drawing = Drawing::new(&lines);
     for line in &lines {
         drawing.line(line);
@@ -63,7 +65,7 @@ impl Drawing {
         let many_nodes = lines.iter().any(|line| is_shard(&line.who, true));
         let mut lanes: Vec<String> = Vec::new();
         let mut actors: Vec<&str> = lines.iter().map(|line| line.who.as_str()).collect();
-        actors.sort_by_key(|who| (!is_client(who), who.len()));
+        actors.sort_by_key(|who| (!is_client(who), who.len(), *who));
         for who in actors {
             let is_actor = is_client(who) || is_shard(who, many_nodes);
             if is_actor && !lanes.iter().any(|lane| lane == who) {
@@ -137,7 +139,10 @@ impl Drawing {
             "!!" if is_actor => self.add(format!("{JOURNAL}--x{who}: {what}")),
             ".." => self.repeats(who, &line.what),
             "+t" | "-t" => {}
-            "!t" => self.note(who, line.at, format!("timer {what}")),
+            "!t" => {
+                let (group, timer) = what.split_once(' ').unwrap_or(("", &what));
+                self.note(who, line.at, format!("{group} timer {timer}"));
+            }
             "" => self.by_the_script(line, &what),
             _ if is_actor => self.note(who, line.at, what),
             _ if who.starts_with('j') => self.note(JOURNAL, line.at, what),
