@@ -40,6 +40,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// How it ends.
     pub ending: Ending,
+    /// Ids of the properties whose violations count; all, if there are none.
+    #[serde(default)]
+    pub only: Vec<String>,
 }
 
 /// Something that happens at a time.

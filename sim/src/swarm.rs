@@ -90,7 +90,7 @@ pub fn profile(seed: u64) -> Profile {
 fn make(seed: u64, simulator: For) -> Plan {
     let mut stream = Stream::new(seed, "swarm", 1);
     let span = match simulator {
-        For::Direct => 40_000 + stream.below(60_000),
+        For::Direct => 30_000 + stream.below(40_000),
         For::Shell => 12_000 + stream.below(13_000),
     };
     let draw = Draw {
@@ -114,6 +114,7 @@ fn make(seed: u64, simulator: For) -> Plan {
         clients,
         steps: vec![],
         ending: Ending::At(draw.until),
+        only: vec![],
     };
     let mut steps = ops::steps(&draw, &plan);
     steps.extend(faults::steps(&draw, &plan));

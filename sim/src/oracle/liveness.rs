@@ -12,7 +12,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use quorate_core::{BatchId, Effect, Epoch, Generation, GroupId, GroupView, Input, ShardId, Token};
+use quorate_core::{
+    BatchId, Effect, Epoch, Generation, GroupId, GroupView, Input, RecordKey, ShardId, Token,
+};
 
 use super::{Found, Oracle, Property};
 use crate::event::{ClientNote, ClientView, Context, End, Event, LastSeen, Phase, Place, What};
@@ -61,6 +63,7 @@ pub fn new(plan: &Plan) -> Box<dyn Oracle + Send> {
         in_flight: BTreeMap::new(),
         newest: BTreeMap::new(),
         moved: BTreeMap::new(),
+        assigned: BTreeMap::new(),
         committed: BTreeSet::new(),
     })
 }
@@ -75,6 +78,8 @@ struct Liveness {
     newest: BTreeMap<ShardId, Epoch>,
     /// Groups whose generation changed when all was to be quiet: when, and from what to what.
     moved: BTreeMap<GroupId, (Duration, Generation, Generation)>,
+    /// The newest generation of groups, and how often its leader assigned.
+    assigned: BTreeMap<GroupId, (Generation, usize)>,
     /// Who committed since faults are over.
     committed: BTreeSet<ClientId>,
 }
@@ -91,6 +96,7 @@ impl Oracle for Liveness {
                 self.input(event.at, *place, input);
                 self.effects(event.at, *place, effects);
                 self.changes(event.at, *place, context);
+                self.assignments(effects, context);
             }
             What::Ended { place, .. } => {
                 self.open.retain(|(of, _), _| of != place);
@@ -123,7 +129,11 @@ impl Oracle for Liveness {
             }
         }
         for group in able.groups() {
-            is_shared_out(&able, end, group, found);
+            // Of a leader that assigned more than once in a generation the first one counts, as in
+            // Kafka: what it knew later is not dealt.
+            if self.assigned.get(&GroupId::from(group)).is_none_or(|(_, times)| *times == 1) {
+                is_shared_out(&able, end, group, found);
+            }
             if let Some(moved) = self.moved.get(&GroupId::from(group)) {
                 found.violated(L3, || format!("{group}: {moved:?}, after {converged:?}"));
             }
@@ -190,6 +200,22 @@ impl Liveness {
             if before.generation != after.generation {
                 let moved = (at, before.generation, after.generation);
                 self.moved.entry(id.clone()).or_insert(moved);
+            }
+        }
+    }
+
+    fn assignments(&mut self, effects: &[Effect], context: Option<Context<'_>>) {
+        let Some(Context { after, .. }) = context else { return };
+        for effect in effects {
+            let Effect::Append(batch) = effect else { continue };
+            for record in &batch.records {
+                let RecordKey::Group(id) = &record.key else { continue };
+                let Some(group) = after.get(id).filter(|g| g.state == "CompletingRebalance") else {
+                    continue;
+                };
+                let of = self.assigned.entry(id.clone()).or_default();
+                let earlier = if of.0 == group.generation { of.1 } else { 0 };
+                *of = (group.generation, earlier + 1);
             }
         }
     }
