@@ -77,7 +77,22 @@ pub enum Ending {
         nodes: Vec<NodeIndex>,
         /// The clients that live on.
         clients: Vec<ClientId>,
+        /// What becomes of the other clients.
+        #[serde(default)]
+        outside: Outside,
     },
+}
+
+/// What becomes of clients that are not in the core when it is healed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outside {
+    /// They end.
+    #[default]
+    Dead,
+    /// They go on, and nothing reaches them any more (direct only).
+    Deaf,
+    /// They go on, and nothing of theirs arrives any more (direct only).
+    Mute,
 }
 
 /// Settings of the brokers, and how fast things are.

@@ -12,7 +12,7 @@ mod ops;
 
 use std::time::Duration;
 
-use crate::plan::{Action, ClientId, Drive, Ending, NodeIndex, NodeSpec, Plan, Step};
+use crate::plan::{Action, ClientId, Drive, Ending, NodeIndex, NodeSpec, Outside, Plan, Step};
 use crate::random::Stream;
 
 /// What a seed is after.
@@ -145,7 +145,12 @@ fn ending(draw: &Draw, plan: &Plan, stream: &mut Stream) -> Ending {
         clients.extend(all.filter(|&client| is_consumer(plan, client)).take(1));
         clients.sort_unstable();
     }
-    Ending::Heal { after: draw.until, nodes, clients }
+    let outside = match stream.below(8) {
+        0 if !draw.is_for_shell() => Outside::Deaf,
+        1 if !draw.is_for_shell() => Outside::Mute,
+        _ => Outside::Dead,
+    };
+    Ending::Heal { after: draw.until, nodes, clients, outside }
 }
 
 fn is_consumer(plan: &Plan, client: ClientId) -> bool {

@@ -2,10 +2,10 @@
 //! bounded time, and stays so.
 //!
 //! Decided here: how long that may take ([`bound`]), how long the quiet afterwards is watched
-//! ([`window`]). Of which clients it can be asked at all is decided in `able`; L9 is the rest of
-//! these properties in plans that leave a part of the world outside of the core.
+//! ([`window`]). Of which clients it can be asked at all is decided in `able`.
 
 mod able;
+mod due;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +18,7 @@ use quorate_core::{
 
 use super::{Found, Oracle, Property};
 use crate::event::{ClientNote, ClientView, Context, End, Event, LastSeen, Phase, Place, What};
-use crate::plan::{ClientId, Drive, Ending, Latency, Plan};
+use crate::plan::{ClientId, Drive, Ending, Latency, Outside, Plan};
 use able::Able;
 
 const L1: Property = Property {
@@ -50,8 +50,18 @@ const L6: Property = Property {
 const L7: Property =
     Property { id: "L7", sentence: "No batch stays in flight, and no shard is stuck in its load." };
 
+const L8: Property = Property {
+    id: "L8",
+    sentence: "Offsets that are due and Empty groups without any are removed.",
+};
+const L9: Property = Property {
+    id: "L9",
+    sentence: "Clients outside of the core that are heard and hear nothing, or the other way \
+               round, do not keep a group of the core rebalancing.",
+};
+
 /// The family.
-pub const PROPERTIES: &[Property] = &[L1, L2, L3, L4, L5, L6, L7];
+pub const PROPERTIES: &[Property] = &[L1, L2, L3, L4, L5, L6, L7, L8, L9];
 
 /// Judges the family for a plan.
 #[must_use]
@@ -110,7 +120,8 @@ impl Oracle for Liveness {
     }
 
     fn end(&mut self, end: &End<'_>, found: &mut Found) {
-        let Ending::Heal { after, clients, .. } = &self.plan.ending else { return };
+        let Ending::Heal { after, clients, outside, .. } = &self.plan.ending else { return };
+        let quiet = if *outside == Outside::Dead { L3 } else { L9 };
         let converged = *after + bound(&self.plan);
         let acts = self.plan.steps.iter().any(|step| step.at > *after);
         if end.at < converged || acts {
@@ -121,6 +132,9 @@ impl Oracle for Liveness {
         for seen in led(end) {
             for (id, group) in &seen.groups {
                 self.has_no_dead(&able, end, id, group, found);
+            }
+            if let Some(log) = end.logs.get(&seen.place.shard) {
+                due::judge(&self.plan.knobs, seen, log, end.at.saturating_sub(*after), found);
             }
         }
         for view in end.clients.iter().filter(|view| clients.contains(&view.client)) {
@@ -135,7 +149,7 @@ impl Oracle for Liveness {
                 is_shared_out(&able, end, group, found);
             }
             if let Some(moved) = self.moved.get(&GroupId::from(group)) {
-                found.violated(L3, || format!("{group}: {moved:?}, after {converged:?}"));
+                found.violated(quiet, || format!("{group}: {moved:?}, after {converged:?}"));
             }
         }
     }
