@@ -1,0 +1,3 @@
+use quorate_io::wire::{Call, decode};
+
+use super::*;
