@@ -63,6 +63,7 @@ impl Shard {
         }
         timers.rebase(&mut self.sweep.timer, now, || TimerKey::Sweep);
         timers.rebase(&mut self.clean_up.timer, now, || TimerKey::Cleanup);
+        self.clean_up.renumber(renumbered);
         if let Some(last) = &mut self.sweep.last {
             last.mono = last.mono.rebased(now);
         }

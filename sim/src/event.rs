@@ -62,7 +62,8 @@ pub enum What {
         /// What.
         request: Arc<Request>,
     },
-    /// A request has reached the door of a broker, which may be asleep (direct only).
+    /// A request is at the door of a broker, which may be asleep, with no other of its connection
+    /// before it (direct only).
     Arrived {
         /// Whose.
         client: ClientId,

@@ -52,6 +52,11 @@ fn write_report(
     if let Some(shrunk) = shrunk {
         let (from, left) = (failed.plan.steps.len(), shown.plan.steps.len());
         writeln!(to, "shrunk: {from} steps to {left}, in {} runs", shrunk.runs)?;
+        if let Some(failure) =
+            shown.failure.as_ref().filter(|own| Some(*own) != failed.failure.as_ref())
+        {
+            writeln!(to, "then:   {failure}")?;
+        }
     }
     writeln!(to, "\nthe last lines before the violation:")?;
     for line in crate::trace::tail(shown, TAIL) {

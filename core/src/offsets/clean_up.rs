@@ -2,13 +2,14 @@
 //!
 //! A row keeps the topic's id as it was when it was committed, so that offsets of a deleted topic
 //! are never those of a topic that is made anew. Their rows are removed a bounded number a step;
-//! until then they are not told to anyone.
+//! until the last of them is gone for certain they are not told to anyone, and a removal that the
+//! journal refused is tried again.
 
 use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use crate::id::TopicName;
+use crate::id::{BatchId, TopicName};
 use crate::record::OffsetAndMetadata;
 use crate::timers::Timer;
 
@@ -19,6 +20,8 @@ pub(crate) struct CleanUp {
     gone: BTreeSet<(TopicName, Uuid)>,
     /// Groups at lower places are still to be looked at.
     pub(crate) cursor: usize,
+    /// The newest batch of tombstones, while it is in flight.
+    last: Option<BatchId>,
 }
 
 impl CleanUp {
@@ -46,8 +49,32 @@ impl CleanUp {
         self.gone.is_empty()
     }
 
-    /// All groups have been looked at.
-    pub(crate) fn finish(&mut self) {
-        self.gone.clear();
+    /// A batch of tombstones is on its way.
+    pub(crate) fn wrote(&mut self, batch: BatchId) {
+        self.last = Some(batch);
+    }
+
+    /// All groups have been looked at, or all batches up to this one are durable. Once both is so
+    /// for all of its own, nothing is left.
+    pub(crate) fn settle(&mut self, through: Option<BatchId>) {
+        self.last = self.last.filter(|last| through.is_none_or(|through| *last > through));
+        if self.cursor == 0 && self.last.is_none() {
+            self.gone.clear();
+        }
+    }
+
+    /// This batch and later ones are not stored. Whether tombstones were among them: then all of
+    /// `groups` groups are to be looked at again.
+    pub(crate) fn undo(&mut self, from: BatchId, groups: usize) -> bool {
+        let is_hit = self.last.is_some_and(|last| last >= from);
+        if is_hit {
+            (self.last, self.cursor) = (None, groups);
+        }
+        is_hit
+    }
+
+    /// Gives batches other numbers.
+    pub(crate) fn renumber(&mut self, to: impl Fn(BatchId) -> BatchId) {
+        self.last = self.last.map(to);
     }
 }

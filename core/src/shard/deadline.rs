@@ -219,10 +219,13 @@ impl Shard {
                 out.note(NoteKind::OffsetsRemoved, || Note::OffsetsRemoved { group, count });
             }
         }
+        if !keys.is_empty() {
+            self.clean_up.wrote(self.env.log.next_batch);
+        }
         self.write_chunk(keys, Vec::new(), out);
         self.clean_up.cursor = cursor;
         if cursor == 0 {
-            self.clean_up.finish();
+            self.clean_up.settle(None);
         } else {
             let at = now.mono + Duration::from_millis(u64::from(looked_at == 0));
             self.env.timers.arm(&mut self.clean_up.timer, at, || TimerKey::Cleanup);

@@ -1,5 +1,7 @@
 //! What the journal says of batches (design 5, spec classic 11.3).
 
+use std::time::Duration;
+
 use super::Shard;
 use crate::effect::{Effects, RejectCause};
 use crate::env::{After, Deferred, InFlight};
@@ -7,6 +9,10 @@ use crate::error::ErrorCode;
 use crate::id::{BatchId, GroupId};
 use crate::note::{Cause, Note, NoteKind};
 use crate::time::Now;
+use crate::timers::TimerKey;
+
+/// After a refusal, until deleted topics' offsets are removed again.
+const CLEAN_UP_AGAIN: Duration = Duration::from_secs(1);
 
 impl Shard {
     /// Durable up to here: undo is forgotten, replies leave, what was held goes on.
@@ -28,6 +34,7 @@ impl Shard {
                 self.let_go(now, id, &group, out);
             }
         }
+        self.clean_up.settle(Some(through));
         self.resigned(out);
     }
 
@@ -84,6 +91,10 @@ impl Shard {
             for group in groups {
                 self.let_go(now, batch, &group, out);
             }
+        }
+        if self.clean_up.undo(from, self.groups.len()) {
+            let at = now.mono + CLEAN_UP_AGAIN;
+            self.env.timers.arm(&mut self.clean_up.timer, at, || TimerKey::Cleanup);
         }
         self.resigned(out);
     }

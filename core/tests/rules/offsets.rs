@@ -362,6 +362,29 @@ fn offsets_of_a_deleted_topic_vanish_and_are_not_inherited_178() {
     assert_eq!(committed(&mut bench, late), [ErrorCode::UnknownTopicOrPartition]);
 }
 
+/// Found by simulation (D6): while the tombstones were in flight, and for ever if they were
+/// refused, the offsets of the old topic were told as those of the new one.
+#[test]
+fn offsets_of_a_topic_made_anew_are_not_told_until_they_are_gone_for_certain() {
+    let mut bench = Bench::new(quick());
+    committed(&mut bench, commit("", -1, &[("t", 0, 1), ("u", 0, 1)]));
+    let delta = bench.topics.change(vec![topic("t", 9)], &["t".into()]);
+    bench.step(Input::Topics(delta.clone()));
+    bench.topics = delta.view;
+    bench.stores = false;
+    bench.step(Input::Deadline);
+    assert_eq!(bench.offsets(false), [row("u", 0, 1)]);
+    bench.reject(RejectCause::NotEnoughReplicas);
+    assert_eq!(bench.offsets(false), [row("u", 0, 1)]);
+    bench.stores = true;
+    let written = bench.log.len();
+    bench.pass_ms(1_000);
+    assert_eq!(bench.log.len(), written + 1);
+    assert_eq!(bench.offsets(false), [row("u", 0, 1)]);
+    bench.reload();
+    assert_eq!(bench.offsets(false), [row("u", 0, 1)]);
+}
+
 #[test]
 fn offsets_of_a_topic_deleted_while_the_shard_was_down_are_cleaned_up() {
     let mut bench = Bench::new(quick());

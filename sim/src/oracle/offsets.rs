@@ -8,10 +8,12 @@ mod fence;
 mod ledger;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use quorate_core::{
     Batch, BatchId, Effect, Epoch, Generation, GroupId, Input, Offset, Record, RecordKey,
-    RecordValue, ShardId,
+    RecordValue, ShardId, Topics,
 };
 
 use self::ledger::Ledger;
@@ -72,7 +74,8 @@ pub fn new(plan: &Plan) -> Box<dyn Oracle + Send> {
 /// See the module.
 #[derive(Default)]
 struct Offsets {
-    retention: std::time::Duration,
+    retention: Duration,
+    topics: Arc<Topics>,
     logs: BTreeMap<ShardId, BTreeMap<Offset, Record>>,
     places: BTreeMap<Place, Ledger>,
     /// The generation that a member's commit was made in, by its batch.
@@ -88,7 +91,7 @@ impl Oracle for Offsets {
             }
             (What::Loaded { place, effects, .. }, Some(context)) => {
                 let log = self.logs.entry(place.shard).or_default();
-                let mut ledger = Ledger::load(log.values(), context.after);
+                let mut ledger = Ledger::load(log.values(), context.after, self.topics.clone());
                 for effect in effects {
                     if let Effect::Append(batch) = effect {
                         ledger.append(batch);
@@ -102,8 +105,10 @@ impl Oracle for Offsets {
                 for effect in effects {
                     match effect {
                         Effect::Append(batch) => {
+                            let key = (place.shard, place.epoch, batch.id);
+                            // Numbers of batches that were refused are used again.
+                            self.made_in.remove(&key);
                             if let Some(generation) = ledger.commit(batch, input, context, found) {
-                                let key = (place.shard, place.epoch, batch.id);
                                 self.made_in.insert(key, generation);
                             }
                             if matches!(input, Input::Deadline) {
@@ -120,6 +125,12 @@ impl Oracle for Offsets {
                 }
                 ledger.decided(input, context.before);
                 ledger.watch(*now, context);
+            }
+            (What::Topics { view }, _) => {
+                self.topics = Arc::clone(view);
+                for ledger in self.places.values_mut() {
+                    ledger.topics = Arc::clone(view);
+                }
             }
             (What::Ended { place, .. }, _) => {
                 self.places.remove(place);

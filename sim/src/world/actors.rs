@@ -216,7 +216,7 @@ impl World<'_> {
         let Some(conn) = self.fabric.get(id).filter(|conn| !conn.dead_up && !conn.closed) else {
             return;
         };
-        let (client, node, opened_to) = (conn.client, conn.node, conn.process);
+        let (node, opened_to) = (conn.node, conn.process);
         let Some(process) = self.running(node).map(|running| running.id) else {
             // Nobody is there; where a process just ended the other end hears of that.
             return self.refuse_conn(id);
@@ -230,7 +230,6 @@ impl World<'_> {
                     conn.process = Some(process);
                     conn.waiting.push_back((call, request));
                 }
-                self.see(What::Arrived { client, call, node });
                 self.next_request(node, id);
             }
             Up::Closed => self.broker_hears_close(id),

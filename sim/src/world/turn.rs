@@ -324,6 +324,8 @@ impl World<'_> {
         let Some(conn) = self.fabric.get(id).filter(|conn| !conn.busy) else { return };
         let Some((call, request)) = conn.waiting.pop_front() else { return };
         conn.busy = true;
+        let client = conn.client;
+        self.see(What::Arrived { client, call, node });
         if let Some(running) = self.running(node) {
             running.inbox.push_back(Item::Request(id, call, request));
         }

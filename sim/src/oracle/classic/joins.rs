@@ -64,6 +64,8 @@ impl Observer for Joins {
         for change in &step.changes {
             if step.input.is_none() {
                 self.loaded(step, change);
+            } else if change.is_anew() {
+                self.forget(step, change.id);
             }
             self.learn(step, change);
             self.follow_leader(step, change);
@@ -75,6 +77,12 @@ impl Observer for Joins {
 }
 
 impl Joins {
+    /// A group of this name that is no more has nothing to do with the one that is new.
+    fn forget(&mut self, step: &Step<'_>, id: &GroupId) {
+        self.sent.retain(|(place, group, _), _| *place != step.place || group != id);
+        self.generations.remove(&(step.place, id.clone()));
+    }
+
     fn loaded(&mut self, step: &Step<'_>, change: &Change<'_>) {
         let key = (step.place.shard, change.id.clone());
         let Some(row) = step.rows.get(&key).filter(|row| !row.members.is_empty()) else { return };
@@ -168,7 +176,12 @@ impl Joins {
         answer: &response::JoinGroup,
         found: &mut Found,
     ) {
+        // The answer to a static member that came back is of when its record was written.
+        let is_late = matches!(step.input, Some(quorate_core::Input::Appended { .. }));
         for listed in &answer.members {
+            if is_late && !change.completes() {
+                break;
+            }
             let key = (step.place, change.id.clone(), listed.member_id.clone());
             let sent = self.sent.get(&key).and_then(|protocols| {
                 let mut all = protocols.iter();

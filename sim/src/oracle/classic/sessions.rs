@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use quorate_core::{
     ErrorCode, GroupId, GroupView, Input, InstanceId, Instant, MemberId, MemberView, Request,
+    Status,
 };
 
 use super::fencing;
@@ -99,6 +100,10 @@ impl Observer for Sessions {
                 continue;
             }
             self.gone(step, change, found);
+            // What resigns takes no new work: nobody is heard of, and no timer fires.
+            if step.shard.status() == Status::Resigning {
+                continue;
+            }
             if let Some(after) = change.after {
                 for member in &after.members {
                     self.count(step, change, after, member, found);
@@ -155,7 +160,8 @@ impl Sessions {
         found: &mut Found,
     ) {
         let key = (step.place.node, change.id.clone(), member.id.clone());
-        let Some(knock) = self.knocks.get(&key) else { return };
+        // One of this very moment is behind the turn's deadlines.
+        let Some(knock) = self.knocks.get(&key).filter(|knock| knock.at < step.at) else { return };
         let owns = knock.instance.is_none() || knock.instance == member.instance_id;
         if !owns || knock.generation != before.generation.0 || !step.is_deadline() {
             return;

@@ -95,6 +95,12 @@ impl<'a> Change<'a> {
         before.held_by.is_none().then_some((before, after))
     }
 
+    /// Whether the group there is now was made in this step: it has nothing to do with one of its
+    /// name that was there before.
+    pub(super) fn is_anew(&self) -> bool {
+        self.before.is_none() || self.ways.iter().any(|way| way.to.is_none())
+    }
+
     /// Whether a join phase ended.
     pub(super) fn completes(&self) -> bool {
         self.ways.iter().any(Way::completes)

@@ -53,6 +53,9 @@ impl Observer for Syncs {
 
     fn see(&mut self, step: &Step<'_>, found: &mut Found) {
         for change in &step.changes {
+            if change.is_anew() {
+                self.stored.remove(&(step.place, change.id.clone()));
+            }
             match step.input {
                 None => self.loaded(step, change),
                 Some(Input::Appended { through }) => self.appended(step, change, *through),

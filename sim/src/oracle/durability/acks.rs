@@ -23,13 +23,21 @@ type Floors = BTreeMap<RecordKey, Offset>;
 /// A topic of a certain creation.
 type TopicId = (TopicName, Uuid);
 
+/// An open request.
+struct Open {
+    /// The end of the log when it came.
+    from: Offset,
+    /// For a fetch: the floors then, and the topics that were known to be gone.
+    floors: Floors,
+    gone: BTreeSet<TopicId>,
+}
+
 /// D5 and D6.
 #[derive(Default)]
 pub struct Acknowledged {
     journal: Journal,
     floors: Floors,
-    /// For each open request the end of the log when it came, and for a fetch the floors then.
-    open: BTreeMap<(Place, Token), (Offset, Floors)>,
+    open: BTreeMap<(Place, Token), Open>,
     /// Topics that each incarnation was told are deleted, or was loaded knowing.
     gone: BTreeMap<Place, BTreeSet<TopicId>>,
     told: BTreeMap<NodeIndex, BTreeSet<TopicId>>,
@@ -50,17 +58,21 @@ impl Observer for Acknowledged {
             }
             Some(Input::Request { token, body, .. }) => {
                 let end = self.journal.log(step.place.shard).end;
-                let floors = match body {
-                    Request::OffsetFetch(fetch) => self.floors_of(fetch),
-                    _ => Floors::new(),
+                let (floors, gone) = match body {
+                    Request::OffsetFetch(fetch) => {
+                        let gone = self.gone.get(&step.place).cloned();
+                        (self.floors_of(fetch), gone.unwrap_or_default())
+                    }
+                    _ => (Floors::new(), BTreeSet::new()),
                 };
-                self.open.insert((step.place, *token), (end, floors));
+                self.open.insert((step.place, *token), Open { from: end, floors, gone });
             }
             Some(_) => {}
         }
         for (_, token, body) in step.replies() {
             let Some(asked) = step.of.asked.get(&token) else { continue };
-            let Some((from, floors)) = self.open.remove(&(step.place, token)) else { continue };
+            let Some(open) = self.open.remove(&(step.place, token)) else { continue };
+            let from = open.from;
             match (&asked.request, body) {
                 (Request::OffsetCommit(asked), Response::OffsetCommit(told)) => {
                     self.committed(step, asked, told, from, found);
@@ -74,7 +86,7 @@ impl Observer for Acknowledged {
                     self.deleted(step, &keys, from, found);
                 }
                 (Request::OffsetFetch(asked), Response::OffsetFetch(told)) => {
-                    self.fetched(step, asked, told, &floors, found);
+                    self.fetched(step, asked, told, &open, found);
                 }
                 _ => {}
             }
@@ -214,7 +226,7 @@ impl Acknowledged {
         step: &Step<'_>,
         asked: &request::OffsetFetch,
         told: &response::OffsetFetch,
-        floors: &Floors,
+        open: &Open,
         found: &mut Found,
     ) {
         if self.journal.log(step.place.shard).epoch > step.place.epoch {
@@ -226,14 +238,14 @@ impl Acknowledged {
             }
             let mut seen = BTreeSet::new();
             for (key, value) in offsets(told) {
-                self.read(step, &key, Some(value), floors.get(&key), found);
+                self.read(step, &key, Some(value), open, found);
                 seen.insert(key);
             }
             if asked.topics.is_none() {
                 let of_group = |key: &&RecordKey| *key.group() == told.group_id;
-                for key in floors.keys().filter(of_group).filter(|key| !seen.contains(*key)) {
+                for key in open.floors.keys().filter(of_group).filter(|key| !seen.contains(*key)) {
                     if matches!(key, RecordKey::Offset { .. }) {
-                        self.read(step, key, None, floors.get(key), found);
+                        self.read(step, key, None, open, found);
                     }
                 }
             }
@@ -246,10 +258,11 @@ impl Acknowledged {
         step: &Step<'_>,
         key: &RecordKey,
         value: Option<&FetchedOffset>,
-        floor: Option<&Offset>,
+        open: &Open,
         found: &mut Found,
     ) {
         let RecordKey::Offset { topic, .. } = key else { return };
+        let floor = open.floors.get(key);
         let log = self.journal.log(step.place.shard);
         let from = floor.copied().unwrap_or_default();
         let history = log.history.get(key).into_iter().flatten();
@@ -281,11 +294,8 @@ impl Acknowledged {
                 row(key)
             )
         });
-        let gone = self.gone.get(&step.place);
         let is_of_gone = |row: &&&(Offset, Option<RecordValue>)| match &row.1 {
-            Some(RecordValue::Offset(row)) => {
-                gone.is_some_and(|gone| gone.contains(&(topic.clone(), row.topic_id)))
-            }
+            Some(RecordValue::Offset(row)) => open.gone.contains(&(topic.clone(), row.topic_id)),
             _ => false,
         };
         let all_gone = !matches.is_empty() && matches.iter().all(|row| is_of_gone(&row));

@@ -5,7 +5,7 @@
 //! all protocols of a member but the chosen one. So only groups that are Stable or Empty as their
 //! rows are get asked, and members with one protocol join again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quorate_core::request::{
@@ -13,7 +13,8 @@ use quorate_core::request::{
 };
 use quorate_core::{
     Config, Effect, Effects, Generation, GroupId, GroupView, Input, MemberView, Now, Offset,
-    Origin, Record, RecordKey, RecordValue, Request, Response, Shard, Status, Token, Topics,
+    Origin, Record, RecordKey, RecordValue, Request, Response, Shard, ShardId, Status, Token,
+    Topics,
 };
 
 use super::D9;
@@ -32,6 +33,9 @@ pub struct Restarts {
     config: Config,
     journal: Journal,
     topics: Arc<Topics>,
+    /// Generations whose leader assigned more than once: as in Kafka the first that is stored
+    /// counts, but a load finds the last.
+    assigned: BTreeMap<(ShardId, GroupId), (Generation, usize)>,
 }
 
 impl Restarts {
@@ -39,12 +43,14 @@ impl Restarts {
     #[must_use]
     pub fn new(plan: &Plan) -> Restarts {
         let config = Config { max_group_size: usize::MAX, ..config(&plan.knobs) };
-        Restarts { config, journal: Journal::default(), topics: Arc::default() }
+        let (journal, topics) = (Journal::default(), Arc::default());
+        Restarts { config, journal, topics, assigned: BTreeMap::new() }
     }
 }
 
 impl Observer for Restarts {
     fn step(&mut self, step: &Step<'_>, found: &mut Found) {
+        self.count(step);
         let shard = step.context.shard;
         let log = self.journal.log(step.place.shard);
         let is_quiet = shard.status() == Status::Active && step.of.flights.is_empty();
@@ -63,6 +69,15 @@ impl Observer for Restarts {
         };
         let mut live = shard.clone();
         for (id, group) in step.context.after {
+            // A commit that was refused as a whole leaves a group behind, of which the log knows
+            // nothing.
+            if !log.rows.keys().any(|key| key.group() == id) {
+                continue;
+            }
+            let assigned = self.assigned.get(&(step.place.shard, id.clone()));
+            if assigned.is_some_and(|of| *of > (group.generation, 1)) {
+                continue;
+            }
             let row = log.rows.get(&RecordKey::Group(id.clone()));
             for asked in probes(id, group, row) {
                 let before = known(&self.topics, &log.rows, ask(&mut live, step.now, &asked));
@@ -81,6 +96,25 @@ impl Observer for Restarts {
         self.journal.see(event);
         if let What::Topics { view } = &event.what {
             self.topics = view.clone();
+        }
+    }
+}
+
+impl Restarts {
+    /// Counts a generation's assignments.
+    fn count(&mut self, step: &Step<'_>) {
+        for batch in step.appends() {
+            let flight = step.of.flights.iter().find(|flight| flight.batch.id == batch.id);
+            if !flight.is_some_and(|flight| flight.is_assignment) {
+                continue;
+            }
+            for record in &batch.records {
+                let RecordKey::Group(id) = &record.key else { continue };
+                let Some(group) = step.context.after.get(id) else { continue };
+                let of = self.assigned.entry((step.place.shard, id.clone())).or_default();
+                let earlier = if of.0 == group.generation { of.1 } else { 0 };
+                *of = (group.generation, earlier + 1);
+            }
         }
     }
 }

@@ -50,16 +50,37 @@ impl<'a> Able<'a> {
         self.groups.get(group).into_iter().flatten().copied()
     }
 
+    /// Whether nobody may own a topic's partitions although somebody subscribes to it: new ones,
+    /// where a static member that came back leads as it did, without assigning (KIP-814).
+    pub(super) fn may_be_nobodys(&self, group: &str, topic: &str) -> bool {
+        let has_static = self
+            .members(group)
+            .any(|view| spec(self.plan, view.client).is_some_and(|spec| spec.instance.is_some()));
+        let changes = self.plan.steps.iter().any(|step| match &step.what {
+            Action::Fault(Fault::CreateTopic(spec)) => spec.name == topic,
+            Action::Fault(Fault::RecreateTopic(name) | Fault::GrowTopic(name, _)) => name == topic,
+            _ => false,
+        });
+        has_static && changes
+    }
+
     /// All that its live clients subscribe to in the end.
     pub(super) fn subscribed(&self, group: &str) -> BTreeSet<String> {
         let mut all = BTreeSet::new();
         for view in self.members(group) {
-            let changed = self.plan.steps.iter().rev().find_map(|step| match &step.what {
+            let Some(spec) = spec(self.plan, view.client) else { continue };
+            let changes = self.plan.steps.iter().filter_map(|step| match &step.what {
                 Action::Op(client, Op::Subscribe(topics)) if *client == view.client => Some(topics),
                 _ => None,
             });
-            let first = spec(self.plan, view.client).map(|spec| &spec.topics);
-            all.extend(changed.or(first).into_iter().flatten().cloned());
+            let ever: Vec<&Vec<String>> = std::iter::once(&spec.topics).chain(changes).collect();
+            let Some(last) = ever.last() else { continue };
+            // A static member that comes back does not rebalance for another subscription, as in
+            // Kafka, so that nobody may own what is new in it.
+            let is_dealt = |topic: &&String| {
+                spec.instance.is_none() || ever.iter().all(|topics| topics.contains(topic))
+            };
+            all.extend(last.iter().filter(is_dealt).cloned());
         }
         all
     }
@@ -107,7 +128,10 @@ fn may_write(plan: &Plan, specs: &[&ClientSpec]) -> bool {
     let partitions: usize =
         plan.topics.iter().map(|topic| usize::try_from(topic.partitions).unwrap_or(0) + 8).sum();
     let member = 400 + 3 * names + 8 * partitions;
-    plan.knobs.max_batch_bytes > 200 + member * specs.len()
+    // What is given up before it can be stored is sent again for ever.
+    let is_waited_for = plan.knobs.write_timeout > plan.knobs.journal.max * 2;
+    is_waited_for
+        && plan.knobs.max_batch_bytes > 200 + member * specs.len()
         && plan.knobs.max_in_flight > plan.knobs.in_flight_reserve
 }
 

@@ -1,12 +1,13 @@
 //! What one incarnation has stored and on its way, and what it was asked about offsets.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use quorate_core::record::OffsetAndMetadata;
 use quorate_core::response::{FetchedGroup, TopicErrors};
 use quorate_core::{
     Batch, BatchId, ErrorCode, Generation, GroupId, GroupView, Input, Now, Record, RecordKey,
-    RecordValue, Request, Response, Token, TopicName, WallTime, request,
+    RecordValue, Request, Response, Token, TopicName, Topics, WallTime, request,
 };
 use uuid::Uuid;
 
@@ -45,6 +46,8 @@ pub(super) struct Ledger {
     in_flight: VecDeque<Batch>,
     open: BTreeMap<Token, Open>,
     deleted: BTreeSet<(TopicName, Uuid)>,
+    /// The topics that there are, whether or not the incarnation was told.
+    pub(super) topics: Arc<Topics>,
     /// When groups became Empty.
     pub(super) since: BTreeMap<GroupId, Option<WallTime>>,
     /// What the members of a group subscribed to when its generation began.
@@ -70,8 +73,12 @@ fn put(rows: &mut BTreeMap<Key, OffsetAndMetadata>, record: &Record) {
 
 impl Ledger {
     /// As a log has it.
-    pub(super) fn load<'a>(log: impl Iterator<Item = &'a Record>, groups: &Groups) -> Ledger {
-        let mut ledger = Ledger::default();
+    pub(super) fn load<'a>(
+        log: impl Iterator<Item = &'a Record>,
+        groups: &Groups,
+        topics: Arc<Topics>,
+    ) -> Ledger {
+        let mut ledger = Ledger { topics, ..Ledger::default() };
         for record in log {
             put(&mut ledger.durable, record);
             if let (RecordKey::Group(id), Some(RecordValue::Group(row))) =
@@ -143,8 +150,12 @@ impl Ledger {
         self.open.remove(&token);
     }
 
-    /// Whether a row is of a topic that is gone, as far as the incarnation was told.
+    /// Whether a row is of a topic that is gone, and the incarnation may know.
     pub(super) fn is_deleted(&self, topic: &TopicName, row: &OffsetAndMetadata) -> bool {
+        let current = self.topics.get(topic).map(|topic| topic.id);
+        if !row.topic_id.is_nil() && current != Some(row.topic_id) {
+            return true;
+        }
         let mut of = self.deleted.iter().filter(|(name, _)| name == topic);
         of.any(|(_, id)| row.topic_id.is_nil() || *id == row.topic_id)
     }

@@ -3,7 +3,7 @@
 use quorate_core::{ErrorCode, Input, Request, Response};
 
 use super::P3;
-use super::book::{Asked, Observer, Step};
+use super::book::{Asked, Flight, Observer, Step};
 use super::words::{api, codes, groups, is_only, succeeds};
 use crate::oracle::Found;
 
@@ -44,7 +44,16 @@ fn overtakes(step: &Step<'_>, reply: usize, asked: &Asked, serial: u64) -> bool 
     };
     let named = groups(&asked.request);
     match &asked.request {
-        Request::SyncGroup(sync) => flight.is_assignment && flight.groups.contains(&sync.group_id),
+        Request::SyncGroup(sync) => {
+            let assigns =
+                |flight: &Flight| flight.is_assignment && flight.groups.contains(&sync.group_id);
+            // The first of a generation's assignments that is stored counts: as in Kafka those of a
+            // leader that synced again wait for nothing.
+            let before = step.context.before.get(&sync.group_id);
+            let is_stored = before.is_some_and(|before| before.state == "Stable")
+                || step.stored.iter().any(assigns);
+            assigns(flight) && !is_stored
+        }
         // It was decided in this step, after those batches of its group that the step wrote before.
         Request::Heartbeat(_)
         | Request::LeaveGroup(_)
