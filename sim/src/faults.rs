@@ -8,6 +8,8 @@
 //! oracles: the memory journal itself keeps live rows only, and is always compact.
 
 mod shard;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -8,7 +8,7 @@
 //! - [`stage`], [`watcher`]: who hears what happens;
 //! - [`machine`], [`socket`], [`nodes`]: brokers; [`topics`]: their catalogs;
 //! - [`actor`], [`connection`], [`wire`]: clients;
-//! - [`network`], [`happens`], [`ending`]: what goes wrong, and how a run ends.
+//! - [`network`], [`nonsense`], [`happens`], [`ending`]: what goes wrong, and how a run ends.
 //!
 //! Decided here: what a plan means to today's broker, which owns all shards or none. All shards
 //! have one leader. It runs from the start; the other machines are on, with nothing that listens.
@@ -31,6 +31,7 @@ mod happens;
 mod machine;
 mod network;
 mod nodes;
+mod nonsense;
 mod socket;
 pub(crate) mod stage;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use quorate_core::{Batch, BatchId, Epoch, Offset, Record, RejectCause, ShardId};
-use quorate_io::journal::{Append, Completion, Journal, Outcome};
+use quorate_io::journal::{Append, Completion, Journal, Outcome, REPLAY_CHUNK};
 
 use super::{Mail, Writer};
 use crate::event::{NotStored, What};
@@ -12,7 +12,7 @@ use crate::plan::{Knobs, Latency, NodeIndex};
 use crate::random::Stream;
 use crate::turmoil::stage::Stage;
 
-/// Into how many parts a load is cut, at least.
+/// Into how many parts with rows in them a load is cut, at least; one without comes behind.
 const PARTS: usize = 3;
 
 type Row = (Offset, Record);
@@ -66,6 +66,7 @@ struct Loading {
     epoch: Epoch,
     pace: Duration,
     parts: VecDeque<Vec<Row>>,
+    begun: bool,
     fails: bool,
 }
 
@@ -155,7 +156,8 @@ impl Log {
             self.loading = Some(self.begin(epoch, rows));
         }
         let loading = self.loading.as_mut().expect("it was just begun");
-        if loading.fails && loading.parts.len() < PARTS {
+        let goes_on = std::mem::replace(&mut loading.begun, true);
+        if loading.fails && (goes_on || loading.parts.len() <= 1) {
             (self.loading, self.gave_up) = (None, Some(self.leader));
             return (Completion::Unavailable { shard }, slow);
         }
@@ -186,12 +188,13 @@ impl Log {
 
     fn begin(&mut self, epoch: Epoch, rows: Vec<Row>) -> Loading {
         let takes = self.speed.latency(&self.load);
-        let chunk = rows.len().div_ceil(PARTS).max(1);
+        let chunk = rows.len().div_ceil(PARTS).clamp(1, REPLAY_CHUNK);
         let mut parts: VecDeque<Vec<Row>> = rows.chunks(chunk).map(<[Row]>::to_vec).collect();
-        // Parts may be empty, the last one too.
-        parts.resize(PARTS, Vec::new());
+        // A part may be empty.
+        parts.push_back(Vec::new());
+        let pace = takes / u32::try_from(parts.len()).unwrap_or(u32::MAX);
         let fails = std::mem::take(&mut self.fails);
-        Loading { epoch, pace: takes / PARTS as u32, parts, fails }
+        Loading { epoch, pace, parts, begun: false, fails }
     }
 
     fn append(&mut self, append: Append, world: &mut World<'_>) -> Completion {

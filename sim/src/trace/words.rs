@@ -144,6 +144,9 @@ pub(super) fn fault(fault: &Fault) -> String {
             format!("{} writes byte by byte for {}", client(*of), span(*lasts))
         }
         Fault::HalfFrame(of) => format!("{} sends half a frame and hangs up", client(*of)),
+        Fault::Malformed { client: of, node: to, what } => {
+            format!("from the host of {} comes nonsense to {}: {what:?}", client(*of), node(*to))
+        }
         Fault::CreateTopic(TopicSpec { name, partitions }) => {
             format!("create topic {name} with {}", count_of(*partitions))
         }

@@ -46,6 +46,7 @@ struct State {
     calls: BTreeMap<Call, (ConnId, Duration)>,
     opened: u64,
     dials: VecDeque<Dial>,
+    blurts: VecDeque<(SocketAddr, Bytes)>,
     loses_reply: bool,
     halves_frame: bool,
     trickles_until: Duration,
@@ -83,6 +84,7 @@ impl Actor {
             calls: BTreeMap::new(),
             opened: 0,
             dials: VecDeque::new(),
+            blurts: VecDeque::new(),
             loses_reply: false,
             halves_frame: false,
             trickles_until: Duration::ZERO,
@@ -142,6 +144,17 @@ impl Actor {
     /// It writes byte by byte until then.
     pub fn trickle(&self, until: Duration) {
         self.state.borrow_mut().trickles_until = until;
+    }
+
+    /// Somebody on its host sends a broker these bytes.
+    pub fn blurt(&self, node: NodeIndex, bytes: Bytes) {
+        let Some(to) = self.nodes.get(usize::from(node.0)) else { return };
+        self.state.borrow_mut().blurts.push_back((*to, bytes));
+        self.bell.notify_one();
+    }
+
+    pub fn next_blurt(&self) -> Option<(SocketAddr, Bytes)> {
+        self.state.borrow_mut().blurts.pop_front()
     }
 
     /// All its connections end.

@@ -1,6 +1,7 @@
 //! A client's host: its sockets, and its one sleep to its next deadline.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,11 +11,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::actor::{Actor, Dial};
+use super::actor::{Actor, ConnId, Dial};
 use crate::client::ClientInput;
 
 /// From one byte to the next, of one that writes byte by byte.
 const TRICKLE: Duration = Duration::from_millis(1);
+
+/// How long nonsense waits for its connection to be closed.
+const BLURT: Duration = Duration::from_secs(10);
 
 /// What is to be written.
 pub(super) struct Frame {
@@ -30,6 +34,9 @@ pub(super) async fn host(actor: Rc<Actor>) -> ::turmoil::Result {
     loop {
         while let Some(dial) = actor.next_dial() {
             tokio::task::spawn_local(connection(Rc::clone(&actor), dial));
+        }
+        while let Some((to, bytes)) = actor.next_blurt() {
+            tokio::task::spawn_local(blurt(to, bytes));
         }
         let now = actor.now();
         let due = actor.next_deadline().map(|due| due.saturating_sub(now));
@@ -47,6 +54,19 @@ pub(super) async fn host(actor: Rc<Actor>) -> ::turmoil::Result {
     }
 }
 
+/// Sends bytes over a connection of their own, and waits a while for it to be closed.
+async fn blurt(to: SocketAddr, bytes: Bytes) {
+    let exchange = async {
+        let mut stream = TcpStream::connect(to).await?;
+        stream.write_all(&bytes).await?;
+        let mut answer = [0; 64];
+        while stream.read(&mut answer).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // Whatever becomes of it is of interest only if somebody else notices.
+    let _ = tokio::time::timeout(BLURT, exchange).await;
+}
+
 /// A connection, until one end closes it.
 async fn connection(actor: Rc<Actor>, dial: Dial) {
     let Dial { id, to, mut frames } = dial;
@@ -58,8 +78,8 @@ async fn connection(actor: Rc<Actor>, dial: Dial) {
 /// Whether it was ended at this end.
 async fn serve(
     actor: &Rc<Actor>,
-    id: super::actor::ConnId,
-    to: std::net::SocketAddr,
+    id: ConnId,
+    to: SocketAddr,
     frames: &mut mpsc::UnboundedReceiver<Frame>,
 ) -> io::Result<bool> {
     let mut waiting = Vec::new();

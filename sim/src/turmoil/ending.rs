@@ -31,7 +31,7 @@ impl World<'_> {
         self.controller.heal();
         self.journals.heal();
         if !nodes.contains(&self.leader) {
-            self.lead(nodes[0]);
+            self.take_over(nodes[0], Duration::ZERO);
         }
         for node in (0..self.nodes.len() as u16).map(NodeIndex) {
             self.wake_process(node);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use quorate_core::{RejectCause, ShardId};
 
 use super::nodes::Death;
-use super::{Wake, World};
+use super::{Wake, World, nonsense};
 use crate::event::{FaultText, What};
 use crate::plan::{ClientId, Fault, NodeIndex, Refusal, ShardIndex};
 
@@ -26,6 +26,7 @@ impl World<'_> {
             Fault::Cut(client)
             | Fault::LoseReply(client)
             | Fault::HalfFrame(client)
+            | Fault::Malformed { client, .. }
             | Fault::Trickle { client, .. } => self.fault_of_client(client, fault),
             Fault::Kill { node, down } => self.end_process(node, Death::Kill, Some(down)),
             Fault::PowerLoss { node, down, kept } => {
@@ -54,6 +55,7 @@ impl World<'_> {
             Fault::LoseReply(_) => actor.lose_reply(true),
             Fault::HalfFrame(_) => actor.halve_frame(true),
             Fault::Trickle { lasts, .. } => actor.trickle(at + *lasts),
+            Fault::Malformed { node, what, .. } => actor.blurt(*node, nonsense::bytes(*what)),
             _ => {}
         }
     }

@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use ::turmoil::net::TcpListener;
 use quorate_io::broker::{Broker, Stores};
@@ -24,6 +25,9 @@ use super::stage::Stage;
 
 /// Where brokers listen.
 pub(super) const PORT: u16 = 9092;
+
+/// How often a broker is asked whether something in it has panicked.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What a process is started with.
 pub(super) struct Start {
@@ -161,14 +165,20 @@ async fn serve(start: Start) {
     if let Err(error) = broker.listening().await {
         return stage.crashed(format!("a broker does not listen: {error}"));
     }
-    life.stopping.notified().await;
-    let panics = broker.panics();
-    if let Err(error) = broker.stop().await {
-        // It is said to an operator; the next start checks more.
-        let _ = error;
+    let mut stopping = std::pin::pin!(life.stopping.notified());
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stopping => break,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        // Those of shards are told by the watcher as well, in more words.
+        let panics = broker.panics();
+        if panics > 0 {
+            stage.crashed(format!("{panics} panics were caught in a broker"));
+        }
     }
-    if panics > 0 {
-        stage.crashed(format!("{panics} panics were caught in a broker"));
-    }
+    // A stop that is not clean is said to an operator; the next start checks more.
+    let _ = broker.stop().await;
     life.stopped.set(true);
 }

@@ -109,7 +109,15 @@ impl World<'_> {
             tap: Some(Arc::clone(&watcher) as Arc<dyn quorate_io::tap::Tap>),
         };
         node.control.start(Start {
-            settings: settings(knobs, shards, node.max_group_size),
+            settings: Settings {
+                // In some worlds connections that are silent for long are closed.
+                connections_max_idle: Some(Duration::from_secs(if seed % 4 == 1 {
+                    20
+                } else {
+                    600
+                })),
+                ..settings(knobs, shards, node.max_group_size)
+            },
             // Shards and connections are spread over as many threads, which are tasks here.
             cores: 1 + (seed % 3) as usize,
             stores,
