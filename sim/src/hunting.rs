@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use quorate_sim::mutants::{self, Copy, Mutant, MutantError};
 use quorate_sim::recorder::Outcome;
 use quorate_sim::shrink::shrink;
-use quorate_sim::suite::{Suite, run_seeds};
+use quorate_sim::suite::{Suite, hunt_seeds};
 
 /// Runs of a shrinker, at most.
 const SHRINK_RUNS: usize = 150;
@@ -21,7 +21,7 @@ pub fn hunt(suite: Suite, kills: &[String]) -> ExitCode {
         let id = outcome.failure.as_ref().map(quorate_sim::Failure::id);
         id.is_some_and(|id| kills.iter().any(|wanted| wanted == id))
     };
-    let summary = run_seeds(suite, suite.default_seeds(), |seed, outcome| {
+    let summary = hunt_seeds(suite, suite.default_seeds(), kills, |seed, outcome| {
         let is_wanted = is_wanted(outcome);
         if is_wanted {
             let mut found = found.lock().expect("no run panics while it holds this");

@@ -15,7 +15,7 @@ use quorate_sim::recorder::Outcome;
 use quorate_sim::render::{self, Kind};
 use quorate_sim::shrink::shrink;
 use quorate_sim::suite::{Suite, parse_seed, parse_seeds, run_seeds};
-use quorate_sim::{report, trace};
+use quorate_sim::{marks, report, trace};
 
 /// Runs of a shrinker, at most.
 const SHRINK_RUNS: usize = 600;
@@ -38,6 +38,12 @@ enum Command {
         /// From the first to before the second, such as 0..2000.
         #[arg(long, value_parser = parse_seeds)]
         seeds: Option<Range<u64>>,
+        /// Also tell in how many runs each mark was hit.
+        #[arg(long)]
+        marks: bool,
+        /// Go on after a failure, and only list what failed.
+        #[arg(long)]
+        keep_going: bool,
     },
     /// Runs one seed or one kept plan again; prints its report, or its trace if all is well.
     Replay {
@@ -109,7 +115,9 @@ fn main() -> ExitCode {
     // come in between.
     std::panic::set_hook(Box::new(|_| {}));
     match Arguments::parse().command {
-        Command::Run { suite, seeds } => run(suite, seeds.unwrap_or(suite.default_seeds())),
+        Command::Run { suite, seeds, marks, keep_going } => {
+            run(suite, seeds.unwrap_or(suite.default_seeds()), marks, keep_going)
+        }
         Command::Replay { suite, seed, plan, full } => replay(suite, seed, plan, full),
         Command::Farm { suite, minutes, keep, from } => farm(suite, minutes, &keep, from),
         Command::Render { file, mermaid, ribbon } => draw(&file, mermaid, ribbon),
@@ -124,14 +132,25 @@ fn bar(length: Option<u64>) -> ProgressBar {
     bar.with_style(ProgressStyle::with_template(template).expect("a good template"))
 }
 
-fn run(suite: Suite, seeds: Range<u64>) -> ExitCode {
+fn run(suite: Suite, seeds: Range<u64>, tells_marks: bool, keeps_going: bool) -> ExitCode {
     let bar = bar(Some(seeds.end.saturating_sub(seeds.start)));
     let summary = run_seeds(suite, seeds, |_, outcome| {
         bar.inc(1);
-        outcome.failure.is_some()
+        outcome.failure.is_some() && !keeps_going
     });
     bar.finish_and_clear();
     println!("{summary}");
+    if tells_marks {
+        for mark in marks::ALL {
+            println!("{:>6} {mark}", summary.marks.get(mark).copied().unwrap_or_default());
+        }
+    }
+    if keeps_going {
+        for (seed, id) in &summary.failures {
+            println!("{seed:#x} {id}");
+        }
+        return ExitCode::from(u8::from(!summary.failures.is_empty()));
+    }
     match summary.failures.keys().next() {
         None => ExitCode::SUCCESS,
         Some(seed) => explain(suite, *seed, suite.run(&suite.plan(*seed))),

@@ -30,6 +30,10 @@ pub const ALL: &[&str] = &[
     "the rebalance timeout drops some and not all",
     "the leader is lost in CompletingRebalance",
     "a static member is replaced in mid-rebalance",
+    "a coordinator moves twice in one rebalance",
+    "a shard ends with an id handed out",
+    "a shard ends with joins parked",
+    "a shard ends with syncs parked",
     "a log was compacted between two loads",
     "a fetch is answered while a newer commit is on its way",
     "a request is refused for the batches in flight",
@@ -49,11 +53,21 @@ pub const ALL: &[&str] = &[
     "6.6 a member is added in PreparingRebalance",
     "6.6 a member is added in CompletingRebalance",
     "6.6 a member is added to a Stable group",
+    "6.6 the record of a new group is refused",
     "6.7 a static member comes back to a Stable group without a rebalance",
+    "6.7 a static member comes back with other protocols and the group rebalances",
+    "6.7 a parked join of who is replaced is fenced",
+    "6.7 a parked sync of who is replaced is fenced",
+    "6.7 the record of a static member that came back is refused",
     "6.8 parked syncs are told of a new rebalance",
+    "6.8 a rebalance is complete as it starts",
     "6.8 the initial delay is extended",
+    "6.9 a join completes the join phase",
     "6.9 a leave completes the join phase",
+    "6.9 an expiry completes the join phase",
+    "6.9 an id that expires completes an initial rebalance",
     "6.10 members that did not join are dropped",
+    "6.10 a leader that joined again stays the leader",
     "6.10 a leader that did not join is replaced",
     "6.10 only silent static members are left to lead",
     "6.10 the last member is gone",
@@ -67,6 +81,8 @@ pub struct Marks {
     places: BTreeMap<Place, Seen>,
     /// States of groups when the last incarnation of a shard ended.
     ended: BTreeMap<ShardId, BTreeSet<&'static str>>,
+    /// How often a shard ended since a group began to rebalance.
+    moved: BTreeMap<(ShardId, GroupId), u32>,
     compacted: BTreeSet<ShardId>,
     loaded: BTreeSet<ShardId>,
 }
@@ -75,10 +91,15 @@ pub struct Marks {
 #[derive(Debug, Default)]
 struct Seen {
     states: BTreeSet<&'static str>,
+    rebalancing: BTreeSet<GroupId>,
     has_parked_joins: bool,
+    has_parked_syncs: bool,
+    has_ids_handed_out: bool,
     extended: BTreeMap<GroupId, u32>,
     /// Commits on their way: group and batch.
     commits: Vec<(GroupId, BatchId)>,
+    /// Records of static members that came back.
+    replacements: BTreeSet<BatchId>,
 }
 
 impl Marks {
@@ -108,7 +129,10 @@ impl Marks {
                 let step = steps::Step { now: *now, input, effects, context };
                 let seen = self.places.entry(*place).or_default();
                 steps::look(&step, seen, &mut self.hit);
-                joins::look(&step, &mut self.hit);
+                joins::look(&step, seen, &mut self.hit);
+                for group in step.assigned() {
+                    self.moved.remove(&(place.shard, group.clone()));
+                }
                 self.remember(*place, context);
             }
             (What::Compacted { shard, .. }, _) => {
@@ -116,17 +140,40 @@ impl Marks {
             }
             (What::Ended { place, .. }, _) => {
                 let seen = self.places.remove(place).unwrap_or_default();
-                self.ended.entry(place.shard).or_default().extend(seen.states);
+                self.ended(place.shard, seen);
             }
             _ => {}
         }
     }
 
+    fn ended(&mut self, shard: ShardId, seen: Seen) {
+        let with = [
+            (seen.has_ids_handed_out, "a shard ends with an id handed out"),
+            (seen.has_parked_joins, "a shard ends with joins parked"),
+            (seen.has_parked_syncs, "a shard ends with syncs parked"),
+        ];
+        self.hit.extend(with.iter().filter(|(is_so, _)| *is_so).map(|(_, mark)| *mark));
+        for group in seen.rebalancing {
+            let times = self.moved.entry((shard, group)).or_default();
+            *times += 1;
+            if *times >= 2 {
+                self.hit.insert("a coordinator moves twice in one rebalance");
+            }
+        }
+        self.ended.entry(shard).or_default().extend(seen.states);
+    }
+
     fn remember(&mut self, place: Place, context: Context<'_>) {
         let Some(seen) = self.places.get_mut(&place) else { return };
         seen.states = context.after.values().map(|group| group.state).collect();
-        let mut members = context.after.values().flat_map(|group| &group.members);
-        seen.has_parked_joins = members.any(|member| member.join.is_some());
+        let members = || context.after.values().flat_map(|group| &group.members);
+        seen.has_parked_joins = members().any(|member| member.join.is_some());
+        seen.has_parked_syncs = members().any(|member| member.sync.is_some());
+        seen.has_ids_handed_out =
+            context.after.values().any(|group| !group.pending_join.is_empty());
+        let is_on = |state| matches!(state, "PreparingRebalance" | "CompletingRebalance");
+        let on = context.after.iter().filter(|(_, group)| is_on(group.state));
+        seen.rebalancing = on.map(|(id, _)| id.clone()).collect();
     }
 
     /// What was hit.

@@ -40,6 +40,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// How it ends.
     pub ending: Ending,
+    /// Ids of the properties whose violations count; all, if there are none.
+    #[serde(default)]
+    pub only: Vec<String>,
 }
 
 /// Something that happens at a time.
@@ -74,7 +77,22 @@ pub enum Ending {
         nodes: Vec<NodeIndex>,
         /// The clients that live on.
         clients: Vec<ClientId>,
+        /// What becomes of the other clients.
+        #[serde(default)]
+        outside: Outside,
     },
+}
+
+/// What becomes of clients that are not in the core when it is healed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outside {
+    /// They end.
+    #[default]
+    Dead,
+    /// They go on, and nothing reaches them any more (direct only).
+    Deaf,
+    /// They go on, and nothing of theirs arrives any more (direct only).
+    Mute,
 }
 
 /// Settings of the brokers, and how fast things are.

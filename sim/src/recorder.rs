@@ -106,6 +106,13 @@ impl Failure {
 }
 
 impl Recorder {
+    /// Hears a run of a plan, for all oracles.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Recorder {
+        let found = if plan.only.is_empty() { Found::default() } else { Found::only(&plan.only) };
+        Recorder { found, ..Recorder::new(crate::oracle::all(plan)) }
+    }
+
     /// Hears a run for these oracles.
     #[must_use]
     pub fn new(oracles: Vec<Box<dyn Oracle + Send>>) -> Recorder {

@@ -81,6 +81,7 @@ impl Scenario {
                 clients: Vec::new(),
                 steps: Vec::new(),
                 ending: Ending::At(Duration::ZERO),
+                only: Vec::new(),
             },
             now: Duration::ZERO,
         }

@@ -164,6 +164,25 @@ pub fn run_seeds(
     seeds: Range<u64>,
     told: impl Fn(u64, &Outcome) -> bool + Sync,
 ) -> Summary {
+    run_plans(seeds, |seed| suite.run(&suite.plan(seed)), told)
+}
+
+/// As [`run_seeds`], but only violations of these properties count.
+pub fn hunt_seeds(
+    suite: Suite,
+    seeds: Range<u64>,
+    only: &[String],
+    told: impl Fn(u64, &Outcome) -> bool + Sync,
+) -> Summary {
+    let run = |seed| suite.run(&Plan { only: only.to_vec(), ..suite.plan(seed) });
+    run_plans(seeds, run, told)
+}
+
+fn run_plans(
+    seeds: Range<u64>,
+    run: impl Fn(u64) -> Outcome + Sync,
+    told: impl Fn(u64, &Outcome) -> bool + Sync,
+) -> Summary {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicU64::new(seeds.start);
     let is_over = AtomicBool::new(false);
@@ -174,7 +193,7 @@ pub fn run_seeds(
             if seed >= seeds.end {
                 break;
             }
-            let outcome = suite.run(&suite.plan(seed));
+            let outcome = run(seed);
             if told(seed, &outcome) {
                 is_over.store(true, Ordering::Relaxed);
             }

@@ -12,7 +12,7 @@ mod ops;
 
 use std::time::Duration;
 
-use crate::plan::{Action, ClientId, Drive, Ending, NodeIndex, NodeSpec, Plan, Step};
+use crate::plan::{Action, ClientId, Drive, Ending, NodeIndex, NodeSpec, Outside, Plan, Step};
 use crate::random::Stream;
 
 /// What a seed is after.
@@ -90,7 +90,7 @@ pub fn profile(seed: u64) -> Profile {
 fn make(seed: u64, simulator: For) -> Plan {
     let mut stream = Stream::new(seed, "swarm", 1);
     let span = match simulator {
-        For::Direct => 40_000 + stream.below(60_000),
+        For::Direct => 30_000 + stream.below(40_000),
         For::Shell => 12_000 + stream.below(13_000),
     };
     let draw = Draw {
@@ -114,6 +114,7 @@ fn make(seed: u64, simulator: For) -> Plan {
         clients,
         steps: vec![],
         ending: Ending::At(draw.until),
+        only: vec![],
     };
     let mut steps = ops::steps(&draw, &plan);
     steps.extend(faults::steps(&draw, &plan));
@@ -144,7 +145,12 @@ fn ending(draw: &Draw, plan: &Plan, stream: &mut Stream) -> Ending {
         clients.extend(all.filter(|&client| is_consumer(plan, client)).take(1));
         clients.sort_unstable();
     }
-    Ending::Heal { after: draw.until, nodes, clients }
+    let outside = match stream.below(8) {
+        0 if !draw.is_for_shell() => Outside::Deaf,
+        1 if !draw.is_for_shell() => Outside::Mute,
+        _ => Outside::Dead,
+    };
+    Ending::Heal { after: draw.until, nodes, clients, outside }
 }
 
 fn is_consumer(plan: &Plan, client: ClientId) -> bool {

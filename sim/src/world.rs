@@ -33,7 +33,6 @@ use quorate_core::{Epoch, ShardId, Topics, TopicsVersion};
 
 use crate::client::{Client, ClientEffect, ClientInput};
 use crate::event::{Phase, What};
-use crate::oracle;
 use crate::plan::{Action, ClientId, NodeIndex, Plan};
 use crate::random::Stream;
 use crate::recorder::{Outcome, Recorder};
@@ -151,7 +150,7 @@ impl<'p> World<'p> {
             plan,
             at: Duration::ZERO,
             schedule: Schedule::new(),
-            recorder: Recorder::new(oracle::all(plan)),
+            recorder: Recorder::of(plan),
             nodes: nodes.map(|(n, spec)| Node::new(seed, n, spec, knobs.max_group_size)).collect(),
             dark: Vec::new(),
             stores: (0..plan.shards).map(store).collect(),

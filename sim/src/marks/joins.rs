@@ -6,9 +6,10 @@ use quorate_core::{
     ArmedFor, Effect, ErrorCode, GroupView, Input, Note, Request, Response, TimerEvent, request,
 };
 
+use super::Seen;
 use super::steps::Step;
 
-pub(super) fn look(step: &Step<'_>, hit: &mut BTreeSet<&'static str>) {
+pub(super) fn look(step: &Step<'_>, seen: &mut Seen, hit: &mut BTreeSet<&'static str>) {
     told(step, hit);
     let Input::Request { token, body: Request::JoinGroup(asked), .. } = step.input else { return };
     let answer = step.effects.iter().find_map(|effect| match effect {
@@ -43,7 +44,7 @@ pub(super) fn look(step: &Step<'_>, hit: &mut BTreeSet<&'static str>) {
             let is_same = member.protocols == asked.protocols;
             again(asked, before, after, is_same, at_once, hit);
         }
-        None => added(asked, before, after, hit),
+        None => added(step, asked, (before, after), seen, hit),
     }
 }
 
@@ -80,9 +81,10 @@ fn again(
 
 /// A member is added, or replaced.
 fn added(
+    step: &Step<'_>,
     asked: &request::JoinGroup,
-    before: &GroupView,
-    after: &GroupView,
+    (before, after): (&GroupView, &GroupView),
+    seen: &mut Seen,
     hit: &mut BTreeSet<&'static str>,
 ) {
     if before.pending_join.contains_key(&asked.member_id)
@@ -104,8 +106,28 @@ fn added(
     if old.is_some() && old != new {
         if before.state == "Stable" && after.state == "Stable" {
             hit.insert("6.7 a static member comes back to a Stable group without a rebalance");
-        } else if before.state != "Stable" {
+            seen.replacements.extend(step.effects.iter().filter_map(|effect| match effect {
+                Effect::Append(batch) => Some(batch.id),
+                _ => None,
+            }));
+        } else if before.state == "Stable" {
+            let mark =
+                "6.7 a static member comes back with other protocols and the group rebalances";
+            hit.insert(mark);
+        } else {
             hit.insert("a static member is replaced in mid-rebalance");
+        }
+        let is_fenced = ErrorCode::FencedInstanceId;
+        for body in step.replies() {
+            match body {
+                Response::JoinGroup(body) if body.error == is_fenced => {
+                    hit.insert("6.7 a parked join of who is replaced is fenced");
+                }
+                Response::SyncGroup(body) if body.error == is_fenced => {
+                    hit.insert("6.7 a parked sync of who is replaced is fenced");
+                }
+                _ => {}
+            }
         }
     }
 }

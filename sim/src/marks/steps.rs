@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::{
-    Cause, Effect, ErrorCode, GroupId, GroupView, Input, Note, Now, RecordKey, RecordValue,
-    Request, Response, TimerEvent, TimerOf,
+    Cause, Effect, ErrorCode, GroupId, GroupView, Input, Instant, Note, Now, RecordKey,
+    RecordValue, Request, Response, TimerEvent, TimerOf,
 };
 
 use super::Seen;
@@ -30,6 +30,14 @@ impl Step<'_> {
         })
     }
 
+    /// Groups that became Stable.
+    pub(super) fn assigned(&self) -> impl Iterator<Item = &GroupId> {
+        self.notes().filter_map(|note| match note {
+            Note::Transition { group, cause: Cause::Assigned, .. } => Some(group),
+            _ => None,
+        })
+    }
+
     pub(super) fn replies(&self) -> impl Iterator<Item = &Response> {
         self.effects.iter().filter_map(|effect| match effect {
             Effect::Reply { body, .. } => Some(body),
@@ -47,8 +55,20 @@ pub(super) fn look(step: &Step<'_>, seen: &mut Seen, hit: &mut BTreeSet<&'static
 
 fn fates(step: &Step<'_>, seen: &mut Seen, hit: &mut BTreeSet<&'static str>) {
     match step.input {
-        Input::Appended { through } => seen.commits.retain(|(_, batch)| batch > through),
+        Input::Appended { through } => {
+            seen.commits.retain(|(_, batch)| batch > through);
+            seen.replacements.retain(|batch| batch > through);
+        }
         Input::Rejected { from, .. } => {
+            if seen.replacements.split_off(from).first().is_some() {
+                hit.insert("6.7 the record of a static member that came back is refused");
+            }
+            let mut created = step.context.before.values();
+            if created
+                .any(|group| group.is_being_created && group.held_by.is_some_and(|by| by >= *from))
+            {
+                hit.insert("6.6 the record of a new group is refused");
+            }
             seen.commits.retain(|(_, batch)| batch < from);
             let mut groups = step.context.before.values();
             let is_refused = |group: &GroupView| {
@@ -103,7 +123,7 @@ fn requests(step: &Step<'_>, seen: &mut Seen, hit: &mut BTreeSet<&'static str>) 
     if is_write && !step.effects.iter().any(is_answered) && step.context.shard.in_flight() >= 2 {
         hit.insert("a reply waits behind two batches");
     }
-    let unavailable = |body: &Response| match body {
+    let is_unavailable = |body: &Response| match body {
         Response::JoinGroup(body) => body.error == ErrorCode::CoordinatorNotAvailable,
         Response::SyncGroup(body) => body.error == ErrorCode::CoordinatorNotAvailable,
         Response::OffsetCommit(body) => body
@@ -113,15 +133,23 @@ fn requests(step: &Step<'_>, seen: &mut Seen, hit: &mut BTreeSet<&'static str>) 
             .any(|(_, error)| *error == ErrorCode::CoordinatorNotAvailable),
         _ => false,
     };
-    if step.context.shard.in_flight() > 0 && step.replies().any(unavailable) {
+    // At once: what is written too late is told so by a timer.
+    let mut own = step.effects.iter().filter_map(|effect| match effect {
+        Effect::Reply { token: of, body } if of == token => Some(body),
+        _ => None,
+    });
+    if step.context.shard.in_flight() > 0 && own.any(is_unavailable) {
         hit.insert("a request is refused for the batches in flight");
     }
 }
 
 fn timers(step: &Step<'_>, seen: &mut Seen, hit: &mut BTreeSet<&'static str>) {
-    let mut fired = 0;
+    let mut fired = Vec::new();
     for note in step.notes() {
         let Note::Timer { group, timer, event } = note else { continue };
+        if matches!(event, TimerEvent::Extended { .. } | TimerEvent::Fired) {
+            fired.extend(step.before(group).and_then(|group| deadline(group, timer)));
+        }
         match (timer, event) {
             (TimerOf::Join, TimerEvent::Extended { .. }) => {
                 hit.insert("6.8 the initial delay is extended");
@@ -130,23 +158,21 @@ fn timers(step: &Step<'_>, seen: &mut Seen, hit: &mut BTreeSet<&'static str>) {
                 if *count >= 2 {
                     hit.insert("the initial delay is extended twice");
                 }
-                fired += 1;
             }
             (TimerOf::Join, TimerEvent::Armed { .. } | TimerEvent::Cancelled) => {
                 seen.extended.remove(group);
             }
             (TimerOf::Session(member), TimerEvent::Fired) => {
-                fired += 1;
                 let pending = step.before(group).map(|group| &group.pending_join);
                 if pending.is_some_and(|pending| pending.contains_key(member)) {
                     hit.insert("an id that was handed out expires");
                 }
             }
-            (_, TimerEvent::Fired) => fired += 1,
             _ => {}
         }
     }
-    if fired >= 2 {
+    fired.sort_unstable();
+    if fired.windows(2).any(|two| two[0] == two[1]) {
         hit.insert("two timers fire at one instant");
     }
     if matches!(step.input, Input::Deadline)
@@ -159,6 +185,18 @@ fn timers(step: &Step<'_>, seen: &mut Seen, hit: &mut BTreeSet<&'static str>) {
         if member.is_some_and(|member| member.session_deadline == Some(step.now.mono)) {
             hit.insert("a session ends at the instant of a heartbeat");
         }
+    }
+}
+
+/// When a timer was to fire.
+fn deadline(group: &GroupView, timer: &TimerOf) -> Option<Instant> {
+    match timer {
+        TimerOf::Join => group.join_deadline,
+        TimerOf::Sync => group.sync_deadline,
+        TimerOf::Session(member) => match group.member(member) {
+            Some(member) => member.session_deadline,
+            None => group.pending_join.get(member).copied().flatten(),
+        },
     }
 }
 
@@ -209,10 +247,31 @@ fn completed(
     hit: &mut BTreeSet<&'static str>,
 ) {
     let Some(after) = after else { return };
-    if matches!(step.input, Input::Request { body: Request::LeaveGroup(_), .. }) {
-        hit.insert("6.9 a leave completes the join phase");
+    let is_on = before.state == "PreparingRebalance";
+    let is_initial = is_on && before.generation.0 == 0;
+    let mark = match step.input {
+        Input::Request { body: Request::LeaveGroup(_), .. } if is_on => {
+            "6.9 a leave completes the join phase"
+        }
+        Input::Request { body: Request::JoinGroup(_), .. } if is_on => {
+            "6.9 a join completes the join phase"
+        }
+        Input::Request { .. } => "6.8 a rebalance is complete as it starts",
+        Input::Deadline if is_on && before.join_deadline.is_some_and(|at| at > step.now.mono) => {
+            match is_initial {
+                true => "6.9 an id that expires completes an initial rebalance",
+                false => "6.9 an expiry completes the join phase",
+            }
+        }
+        _ => "",
+    };
+    if !mark.is_empty() {
+        hit.insert(mark);
     }
     let was_member = before.leader.as_ref().is_some_and(|leader| before.member(leader).is_some());
+    if is_on && was_member && before.leader == after.leader {
+        hit.insert("6.10 a leader that joined again stays the leader");
+    }
     if before.state == "PreparingRebalance" && was_member && before.leader != after.leader {
         hit.insert("6.10 a leader that did not join is replaced");
     }

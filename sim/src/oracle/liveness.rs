@@ -2,21 +2,23 @@
 //! bounded time, and stays so.
 //!
 //! Decided here: how long that may take ([`bound`]), how long the quiet afterwards is watched
-//! ([`window`]). Of which clients it can be asked at all is decided in `able`; L9 is the rest of
-//! these properties in plans that leave a part of the world outside of the core.
+//! ([`window`]). Of which clients it can be asked at all is decided in `able`.
 
 mod able;
+mod due;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use quorate_core::{BatchId, Effect, Epoch, Generation, GroupId, GroupView, Input, ShardId, Token};
+use quorate_core::{
+    BatchId, Effect, Epoch, Generation, GroupId, GroupView, Input, RecordKey, ShardId, Token,
+};
 
 use super::{Found, Oracle, Property};
 use crate::event::{ClientNote, ClientView, Context, End, Event, LastSeen, Phase, Place, What};
-use crate::plan::{ClientId, Drive, Ending, Latency, Plan};
+use crate::plan::{ClientId, Drive, Ending, Latency, Outside, Plan};
 use able::Able;
 
 const L1: Property = Property {
@@ -48,8 +50,18 @@ const L6: Property = Property {
 const L7: Property =
     Property { id: "L7", sentence: "No batch stays in flight, and no shard is stuck in its load." };
 
+const L8: Property = Property {
+    id: "L8",
+    sentence: "Offsets that are due and Empty groups without any are removed.",
+};
+const L9: Property = Property {
+    id: "L9",
+    sentence: "Clients outside of the core that are heard and hear nothing, or the other way \
+               round, do not keep a group of the core rebalancing.",
+};
+
 /// The family.
-pub const PROPERTIES: &[Property] = &[L1, L2, L3, L4, L5, L6, L7];
+pub const PROPERTIES: &[Property] = &[L1, L2, L3, L4, L5, L6, L7, L8, L9];
 
 /// Judges the family for a plan.
 #[must_use]
@@ -61,6 +73,7 @@ pub fn new(plan: &Plan) -> Box<dyn Oracle + Send> {
         in_flight: BTreeMap::new(),
         newest: BTreeMap::new(),
         moved: BTreeMap::new(),
+        assigned: BTreeMap::new(),
         committed: BTreeSet::new(),
     })
 }
@@ -75,6 +88,8 @@ struct Liveness {
     newest: BTreeMap<ShardId, Epoch>,
     /// Groups whose generation changed when all was to be quiet: when, and from what to what.
     moved: BTreeMap<GroupId, (Duration, Generation, Generation)>,
+    /// The newest generation of groups, and how often its leader assigned.
+    assigned: BTreeMap<GroupId, (Generation, usize)>,
     /// Who committed since faults are over.
     committed: BTreeSet<ClientId>,
 }
@@ -91,6 +106,7 @@ impl Oracle for Liveness {
                 self.input(event.at, *place, input);
                 self.effects(event.at, *place, effects);
                 self.changes(event.at, *place, context);
+                self.assignments(effects, context);
             }
             What::Ended { place, .. } => {
                 self.open.retain(|(of, _), _| of != place);
@@ -104,7 +120,8 @@ impl Oracle for Liveness {
     }
 
     fn end(&mut self, end: &End<'_>, found: &mut Found) {
-        let Ending::Heal { after, clients, .. } = &self.plan.ending else { return };
+        let Ending::Heal { after, clients, outside, .. } = &self.plan.ending else { return };
+        let quiet = if *outside == Outside::Dead { L3 } else { L9 };
         let converged = *after + bound(&self.plan);
         let acts = self.plan.steps.iter().any(|step| step.at > *after);
         if end.at < converged || acts {
@@ -116,6 +133,9 @@ impl Oracle for Liveness {
             for (id, group) in &seen.groups {
                 self.has_no_dead(&able, end, id, group, found);
             }
+            if let Some(log) = end.logs.get(&seen.place.shard) {
+                due::judge(&self.plan.knobs, seen, log, end.at.saturating_sub(*after), found);
+            }
         }
         for view in end.clients.iter().filter(|view| clients.contains(&view.client)) {
             if let Some(group) = able.group_of(view) {
@@ -123,9 +143,13 @@ impl Oracle for Liveness {
             }
         }
         for group in able.groups() {
-            is_shared_out(&able, end, group, found);
+            // Of a leader that assigned more than once in a generation the first one counts, as in
+            // Kafka: what it knew later is not dealt.
+            if self.assigned.get(&GroupId::from(group)).is_none_or(|(_, times)| *times == 1) {
+                is_shared_out(&able, end, group, found);
+            }
             if let Some(moved) = self.moved.get(&GroupId::from(group)) {
-                found.violated(L3, || format!("{group}: {moved:?}, after {converged:?}"));
+                found.violated(quiet, || format!("{group}: {moved:?}, after {converged:?}"));
             }
         }
     }
@@ -190,6 +214,22 @@ impl Liveness {
             if before.generation != after.generation {
                 let moved = (at, before.generation, after.generation);
                 self.moved.entry(id.clone()).or_insert(moved);
+            }
+        }
+    }
+
+    fn assignments(&mut self, effects: &[Effect], context: Option<Context<'_>>) {
+        let Some(Context { after, .. }) = context else { return };
+        for effect in effects {
+            let Effect::Append(batch) = effect else { continue };
+            for record in &batch.records {
+                let RecordKey::Group(id) = &record.key else { continue };
+                let Some(group) = after.get(id).filter(|g| g.state == "CompletingRebalance") else {
+                    continue;
+                };
+                let of = self.assigned.entry(id.clone()).or_default();
+                let earlier = if of.0 == group.generation { of.1 } else { 0 };
+                *of = (group.generation, earlier + 1);
             }
         }
     }

@@ -77,6 +77,8 @@ struct Offsets {
     retention: Duration,
     topics: Arc<Topics>,
     logs: BTreeMap<ShardId, BTreeMap<Offset, Record>>,
+    /// The generation of each group by its last record in the log.
+    generations: BTreeMap<(ShardId, GroupId), Generation>,
     places: BTreeMap<Place, Ledger>,
     /// The generation that a member's commit was made in, by its batch.
     made_in: BTreeMap<(ShardId, Epoch, BatchId), Generation>,
@@ -149,7 +151,7 @@ impl Offsets {
             if let (RecordKey::Offset { group, .. }, Some(_), Some(made_in)) =
                 (&record.key, &record.value, made_in)
             {
-                let newest = newest_generation(log, group);
+                let newest = self.generations.get(&(shard, group.clone())).copied();
                 found.check(newest.is_none_or(|newest| newest <= made_in), O3, || {
                     format!(
                         "{shard:?} {place}: {record:?} is of generation {made_in:?}, but the \
@@ -157,17 +159,15 @@ impl Offsets {
                     )
                 });
             }
+            if let RecordKey::Group(group) = &record.key {
+                let key = (shard, group.clone());
+                match &record.value {
+                    Some(RecordValue::Group(row)) => self.generations.insert(key, row.generation),
+                    _ => self.generations.remove(&key),
+                };
+            }
             log.insert(Offset(place), record.clone());
         }
-    }
-}
-
-/// The generation of a group by its last record in a log.
-fn newest_generation(log: &BTreeMap<Offset, Record>, of: &GroupId) -> Option<Generation> {
-    let is_of = |record: &&Record| matches!(&record.key, RecordKey::Group(group) if group == of);
-    match &log.values().rev().find(is_of)?.value {
-        Some(RecordValue::Group(row)) => Some(row.generation),
-        _ => None,
     }
 }
 

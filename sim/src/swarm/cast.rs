@@ -86,12 +86,16 @@ fn members(
     let (sessions, rebalances) = match draw.profile {
         _ if draw.is_for_shell() => (&[1_000, 3_000, 6_000][..], &[1_000, 5_000][..]),
         Profile::Sessions => (&[1_000, 3_000, 6_000][..], &[1_000, 5_000, 10_000][..]),
-        _ => (&[1_000, 6_000, 10_000, 45_000][..], &[1_000, 5_000, 10_000, 60_000][..]),
+        // Few have long ones: how long a run has to become well, and with it its cost, grows.
+        _ => (
+            &[1_000, 3_000, 6_000, 6_000, 6_000, 10_000, 10_000, 45_000][..],
+            &[1_000, 3_000, 5_000, 5_000, 5_000, 10_000, 10_000, 60_000][..],
+        ),
     };
     let (session, rebalance) = (ms(*stream.pick(sessions)), ms(*stream.pick(rebalances)));
     let statics = *stream.pick(&[0_u8, 0, 40, 100]);
     let olds = *stream.pick(&[0_u8, 0, 0, 30, 100]);
-    let commits = *stream.pick(&[None, Some(ms(500)), Some(ms(1_000)), Some(ms(5_000))]);
+    let commits = *stream.pick(&[None, Some(ms(500)), Some(ms(2_000)), Some(ms(5_000))]);
     for number in 0..count {
         let version = if stream.chance(olds) { ClientVersion::Old } else { ClientVersion::New };
         // An old client names no instance (KIP-345 is newer than KIP-394's predecessor).

@@ -11,7 +11,7 @@ use super::faults::Death;
 use super::{Wake, World};
 use crate::event::{End, Phase, What};
 use crate::oracle::liveness;
-use crate::plan::{ClientId, Drive, Ending, NodeIndex, Op};
+use crate::plan::{ClientId, Drive, Ending, NodeIndex, Op, Outside, Way};
 use crate::recorder::Outcome;
 
 impl World<'_> {
@@ -70,8 +70,24 @@ impl World<'_> {
     fn heal_client(&mut self, client: ClientId, in_core: bool) {
         let actor = &self.actors[usize::from(client.0)];
         let is_consumer = self.plan.clients[usize::from(client.0)].drive == Drive::Consumer;
+        let outside = match self.plan.ending {
+            Ending::Heal { outside, .. } => outside,
+            Ending::At(_) => Outside::Dead,
+        };
+        let way = match outside {
+            Outside::Dead => None,
+            Outside::Deaf => Some(Way::ToClients),
+            Outside::Mute => Some(Way::ToNodes),
+        };
         match (in_core, actor.runs) {
-            (false, true) => self.op(client, Op::Crash),
+            (false, true) => match way {
+                None => self.op(client, Op::Crash),
+                Some(way) => {
+                    for node in 0..self.nodes.len() {
+                        self.fabric.part(client, NodeIndex(node as u16), way, Duration::MAX);
+                    }
+                }
+            },
             // One that sleeps is awake in time: its pause ends with the process.
             (true, true) if actor.sleeps && is_consumer => {
                 self.op(client, Op::Crash);

@@ -1,8 +1,8 @@
 use super::*;
 use crate::event::ClientNote;
 use crate::plan::{
-    Assignor, ClientSpec, ClientVersion, Drive, Ending, Fault, Knobs, NodeSpec, Op, ShardIndex,
-    Step, TopicSpec,
+    Assignor, ClientSpec, ClientVersion, Drive, Ending, Fault, Knobs, NodeSpec, Op, Outside,
+    ShardIndex, Step, TopicSpec,
 };
 
 fn consumer() -> ClientSpec {
@@ -36,7 +36,13 @@ fn plan(faults: Vec<Step>) -> Plan {
         topics: vec![TopicSpec { name: "t".into(), partitions: 4 }],
         clients: vec![consumer(), consumer()],
         steps: starts.chain(faults).collect(),
-        ending: Ending::Heal { after: Duration::from_secs(60), nodes, clients },
+        ending: Ending::Heal {
+            after: Duration::from_secs(60),
+            nodes,
+            clients,
+            outside: Outside::Dead,
+        },
+        only: Vec::new(),
     }
 }
 

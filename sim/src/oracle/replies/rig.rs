@@ -49,6 +49,7 @@ fn plan() -> Plan {
         clients: Vec::new(),
         steps: Vec::new(),
         ending: Ending::At(Duration::from_secs(60)),
+        only: Vec::new(),
     }
 }
 

@@ -43,6 +43,7 @@ pub(super) fn plan() -> Plan {
         clients: Vec::new(),
         steps: Vec::new(),
         ending: Ending::At(Duration::from_secs(1)),
+        only: Vec::new(),
     }
 }
 
