@@ -89,9 +89,9 @@ pub enum Outside {
     /// They end.
     #[default]
     Dead,
-    /// They go on, and nothing reaches them any more (direct only).
+    /// They go on, and nothing reaches them any more.
     Deaf,
-    /// They go on, and nothing of theirs arrives any more (direct only).
+    /// They go on, and nothing of theirs arrives any more.
     Mute,
 }
 
@@ -386,7 +386,7 @@ pub enum Fault {
         /// For how long.
         lasts: Duration,
     },
-    /// A client writes byte by byte for a while (shell only).
+    /// A client writes and reads byte by byte for a while (shell only).
     Trickle {
         /// The client.
         client: ClientId,

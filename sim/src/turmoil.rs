@@ -51,7 +51,6 @@ use quorate_core::ShardId;
 use crate::client::{Client, ClientInput};
 use crate::event::What;
 use crate::faults::Journals;
-use crate::oracle;
 use crate::plan::{Action, Ask, ClientId, NodeIndex, Op, Plan, Who};
 use crate::random::Stream;
 use crate::recorder::{Outcome, Recorder};
@@ -111,7 +110,7 @@ struct World<'p> {
 impl<'p> World<'p> {
     fn new(plan: &'p Plan) -> World<'p> {
         let (seed, knobs) = (plan.seed, &plan.knobs);
-        let stage = Stage::new(Recorder::new(oracle::all(plan)));
+        let stage = Stage::new(Recorder::of(plan));
         let mut sim = builder(plan).build();
         let count = plan.nodes.len() as u16;
         let mut nodes = Vec::new();

@@ -141,7 +141,7 @@ impl Actor {
         self.state.borrow_mut().halves_frame = halves;
     }
 
-    /// It writes byte by byte until then.
+    /// It writes and reads byte by byte until then.
     pub fn trickle(&self, until: Duration) {
         self.state.borrow_mut().trickles_until = until;
     }
@@ -155,6 +155,11 @@ impl Actor {
 
     pub fn next_blurt(&self) -> Option<(SocketAddr, Bytes)> {
         self.state.borrow_mut().blurts.pop_front()
+    }
+
+    /// Whether it does so now.
+    pub fn trickles(&self) -> bool {
+        self.state.borrow().trickles_until > self.now()
     }
 
     /// All its connections end.

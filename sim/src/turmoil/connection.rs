@@ -114,7 +114,7 @@ async fn serve(
                 }
                 None => return Ok(true),
             },
-            read = stream.read_buf(&mut input) => {
+            read = read(actor, &mut stream, &mut input) => {
                 if read? == 0 {
                     return Ok(false);
                 }
@@ -124,6 +124,22 @@ async fn serve(
             }
         }
     }
+}
+
+/// Reads what there is, or one byte, before which it waits.
+async fn read(
+    actor: &Rc<Actor>,
+    stream: &mut TcpStream,
+    input: &mut BytesMut,
+) -> io::Result<usize> {
+    if !actor.trickles() {
+        return stream.read_buf(input).await;
+    }
+    sleep(TRICKLE).await;
+    let mut byte = [0];
+    let came = stream.read(&mut byte).await?;
+    input.extend_from_slice(&byte[..came]);
+    Ok(came)
 }
 
 /// Writes a frame; false if only half of it.

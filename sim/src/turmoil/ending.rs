@@ -12,7 +12,7 @@ use super::nodes::Death;
 use super::{Wake, World};
 use crate::event::{End, Phase, What};
 use crate::oracle::liveness;
-use crate::plan::{ClientId, Drive, Ending, NodeIndex, Op};
+use crate::plan::{ClientId, Drive, Ending, NodeIndex, Op, Outside, Way};
 use crate::recorder::Outcome;
 
 impl World<'_> {
@@ -61,7 +61,7 @@ impl World<'_> {
         let (runs, sleeps) = actor.runs();
         let is_consumer = self.plan.clients[usize::from(client.0)].drive == Drive::Consumer;
         match (in_core, runs) {
-            (false, true) => self.op(client, Op::Crash),
+            (false, true) => self.leave_outside(client),
             // One that sleeps is awake in time: its pause ends with the process.
             (true, true) if sleeps && is_consumer => {
                 self.op(client, Op::Crash);
@@ -69,6 +69,19 @@ impl World<'_> {
             }
             (true, false) if is_consumer => self.op(client, Op::Start),
             _ => {}
+        }
+    }
+
+    /// A client outside of the core ends, or is cut off one way.
+    fn leave_outside(&mut self, client: ClientId) {
+        let Ending::Heal { outside, .. } = self.plan.ending else { return };
+        let way = match outside {
+            Outside::Dead => return self.op(client, Op::Crash),
+            Outside::Deaf => Way::ToClients,
+            Outside::Mute => Way::ToNodes,
+        };
+        for node in (0..self.nodes.len() as u16).map(NodeIndex) {
+            self.network.part(client, node, way, Duration::MAX);
         }
     }
 

@@ -1,8 +1,8 @@
 use super::*;
 use crate::event::{ClientNote, Ended, Event, NotStored, Phase, Unheard};
 use crate::plan::{
-    Assignor, ClientSpec, ClientVersion, Drive, Ending, Fault, Knobs, NodeSpec, ShardIndex, Step,
-    TopicSpec,
+    Assignor, ClientSpec, ClientVersion, Drive, Ending, Fault, Knobs, NodeSpec, Nonsense, Outside,
+    ShardIndex, Step, TopicSpec,
 };
 use crate::swarm;
 
@@ -44,7 +44,13 @@ fn plan(groups: &[&str], faults: Vec<(u64, Fault)>) -> Plan {
         topics: vec![TopicSpec { name: "t".into(), partitions: 4 }],
         clients: groups.iter().map(|group| consumer(group)).collect(),
         steps,
-        ending: Ending::Heal { after: s(20), nodes: vec![NodeIndex(0), NodeIndex(1)], clients },
+        ending: Ending::Heal {
+            after: s(20),
+            nodes: vec![NodeIndex(0), NodeIndex(1)],
+            clients,
+            outside: Outside::Dead,
+        },
+        only: Vec::new(),
     }
 }
 
@@ -138,6 +144,18 @@ fn an_old_leader_is_fenced_when_it_appends() {
     assert!(count(&outcome, refused) >= 1);
     let by = outcome.last.shards.iter().map(|seen| seen.place.node);
     assert_eq!(by.collect::<Vec<_>>(), [to, to]);
+}
+
+#[test]
+fn nonsense_disturbs_nobody() {
+    let (client, node) = (ClientId(0), NodeIndex(0));
+    let all = (0..).zip(Nonsense::ALL);
+    let fault = |(n, what)| (5_000 + n * 500, Fault::Malformed { client, node, what });
+    let outcome = run(&plan(&["orders"], all.map(fault).collect()));
+    assert_eq!(outcome.failure, None);
+    let calm = run(&plan(&["orders"], Vec::new()));
+    let heard = |outcome: &Outcome| count(outcome, |what| matches!(what, What::Heard { .. }));
+    assert_eq!(heard(&outcome), heard(&calm));
 }
 
 #[test]
