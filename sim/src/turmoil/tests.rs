@@ -149,7 +149,7 @@ fn an_old_leader_is_fenced_when_it_appends() {
 #[test]
 fn nonsense_disturbs_nobody() {
     let (client, node) = (ClientId(0), NodeIndex(0));
-    let all = (0..).zip(Nonsense::ALL);
+    let all = (0_u64..).zip(Nonsense::ALL);
     let fault = |(n, what)| (5_000 + n * 500, Fault::Malformed { client, node, what });
     let outcome = run(&plan(&["orders"], all.map(fault).collect()));
     assert_eq!(outcome.failure, None);
