@@ -73,8 +73,11 @@ fn commits(outcome: &Outcome, client: ClientId) -> usize {
 fn a_lone_consumer_becomes_stable_and_commits() {
     let outcome = run(&plan(&["orders"], Vec::new()));
     assert_eq!(outcome.failure, None);
-    let owns_all = |(_, note): (_, &ClientNote)| matches!(note, ClientNote::Assigned { owned, .. } if owned.len() == 4);
-    assert_eq!(notes(&outcome, ClientId(0)).filter(|note| owns_all(*note)).count(), 1);
+    let owns_all = |note: &ClientNote| {
+        let ClientNote::Assigned { owned, .. } = note else { return false };
+        owned.len() == 4
+    };
+    assert_eq!(notes(&outcome, ClientId(0)).filter(|(_, note)| owns_all(note)).count(), 1);
     assert!(commits(&outcome, ClientId(0)) > 10);
     assert_eq!(count(&outcome, |what| *what == What::Phase(Phase::Converged)), 1);
 }
@@ -138,7 +141,10 @@ fn an_old_leader_is_fenced_when_it_appends() {
     let fault = Fault::Move { shard: ShardIndex(0), to, unaware: s(8) };
     let outcome = run(&plan(&["orders", "orders", "audit"], vec![(6_000, fault)]));
     assert_eq!(outcome.failure, None);
-    let fenced = |what: &What| matches!(what, What::Ended { place, why: Ended::Fenced } if place.node == NodeIndex(0));
+    let fenced = |what: &What| {
+        let What::Ended { place, why: Ended::Fenced } = what else { return false };
+        place.node == NodeIndex(0)
+    };
     assert!(count(&outcome, fenced) >= 1);
     let refused = |what: &What| matches!(what, What::Refused { why: NotStored::Fenced(_), .. });
     assert!(count(&outcome, refused) >= 1);
@@ -149,8 +155,8 @@ fn an_old_leader_is_fenced_when_it_appends() {
 #[test]
 fn nonsense_disturbs_nobody() {
     let (client, node) = (ClientId(0), NodeIndex(0));
-    let all = (0_u64..).zip(Nonsense::ALL);
-    let fault = |(n, what)| (5_000 + n * 500, Fault::Malformed { client, node, what });
+    let all = (0..).zip(Nonsense::ALL);
+    let fault = |(n, what): (u64, _)| (5_000 + n * 500, Fault::Malformed { client, node, what });
     let outcome = run(&plan(&["orders"], all.map(fault).collect()));
     assert_eq!(outcome.failure, None);
     let calm = run(&plan(&["orders"], Vec::new()));
