@@ -1,7 +1,7 @@
 //! Seeded simulations of the group coordinator and of the broker around it.
 //!
 //! - [`plan`]: what happens in a run, decided before it begins; [`swarm`] makes one from a seed.
-//! - [`world`]: the direct simulator.
+//! - [`world`]: the direct simulator; [`turmoil`]: the one of the shell.
 //! - [`client`]: protocol clients as state machines, for both.
 //! - [`event`], [`recorder`]: what happens, told to the [`oracle`]s, the [`marks`]
 //!   and the [`trace`].
@@ -9,6 +9,7 @@
 pub mod client;
 pub mod event;
 pub mod explore;
+pub mod faults;
 pub mod marks;
 pub mod mutants;
 pub mod oracle;
@@ -22,6 +23,7 @@ pub mod shrink;
 pub mod suite;
 pub mod swarm;
 pub mod trace;
+pub mod turmoil;
 pub mod world;
 
 pub use event::{Event, What};

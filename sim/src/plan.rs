@@ -89,9 +89,9 @@ pub enum Outside {
     /// They end.
     #[default]
     Dead,
-    /// They go on, and nothing reaches them any more (direct only).
+    /// They go on, and nothing reaches them any more.
     Deaf,
-    /// They go on, and nothing of theirs arrives any more (direct only).
+    /// They go on, and nothing of theirs arrives any more.
     Mute,
 }
 
@@ -386,7 +386,7 @@ pub enum Fault {
         /// For how long.
         lasts: Duration,
     },
-    /// A client writes byte by byte for a while (shell only).
+    /// A client writes and reads byte by byte for a while (shell only).
     Trickle {
         /// The client.
         client: ClientId,
@@ -395,6 +395,16 @@ pub enum Fault {
     },
     /// A client's connection ends in the middle of its next frame (shell only).
     HalfFrame(ClientId),
+    /// Somebody on a client's machine sends a broker what is no request, over a connection of its
+    /// own (shell only).
+    Malformed {
+        /// From where.
+        client: ClientId,
+        /// To whom.
+        node: NodeIndex,
+        /// What.
+        what: Nonsense,
+    },
     /// A broker's process ends; clients hear of it at once. It starts again after a while.
     Kill {
         /// The broker.
@@ -528,6 +538,38 @@ pub enum Way {
     ToClients,
 }
 
+/// Bytes that are no request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Nonsense {
+    /// Of another protocol.
+    Text,
+    /// A frame whose length is negative.
+    Negative,
+    /// A frame that is longer than any request may be.
+    Endless,
+    /// A frame that is too short for a request.
+    Short,
+    /// An API that there is not.
+    UnknownApi,
+    /// A version that there is not.
+    UnknownVersion,
+    /// A JoinGroup that counts more members than it has bytes.
+    Overcounted,
+}
+
+impl Nonsense {
+    /// All of them.
+    pub const ALL: [Nonsense; 7] = [
+        Nonsense::Text,
+        Nonsense::Negative,
+        Nonsense::Endless,
+        Nonsense::Short,
+        Nonsense::UnknownApi,
+        Nonsense::UnknownVersion,
+        Nonsense::Overcounted,
+    ];
+}
+
 /// As what an append is refused; [`quorate_core::RejectCause`] as a plan has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
@@ -571,7 +613,8 @@ impl Fault {
             | Fault::Partition { .. }
             | Fault::Hold { .. }
             | Fault::Trickle { .. }
-            | Fault::HalfFrame(_) => FaultClass::Network,
+            | Fault::HalfFrame(_)
+            | Fault::Malformed { .. } => FaultClass::Network,
             Fault::Kill { .. }
             | Fault::PowerLoss { .. }
             | Fault::RestartWith { .. }

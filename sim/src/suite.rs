@@ -19,12 +19,15 @@ use crate::recorder::{Failure, Outcome};
 pub enum Suite {
     /// The core alone, in a world that is nothing but data.
     Direct,
+    /// The broker's shell over simulated sockets, by [`crate::turmoil`].
+    Shell,
 }
 
 impl fmt::Display for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Suite::Direct => "direct",
+            Suite::Shell => "shell",
         })
     }
 }
@@ -35,6 +38,7 @@ impl Suite {
     pub fn plan(self, seed: u64) -> Plan {
         match self {
             Suite::Direct => crate::swarm::plan(seed),
+            Suite::Shell => crate::swarm::shell_plan(seed),
         }
     }
 
@@ -43,6 +47,7 @@ impl Suite {
     pub fn run(self, plan: &Plan) -> Outcome {
         let run = || match self {
             Suite::Direct => crate::world::run(plan),
+            Suite::Shell => crate::turmoil::run(plan),
         };
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| crashed(plan, &*panic))
     }
@@ -52,6 +57,7 @@ impl Suite {
     pub fn default_seeds(self) -> Range<u64> {
         match self {
             Suite::Direct => 0..2_000,
+            Suite::Shell => 0..200,
         }
     }
 }

@@ -146,8 +146,8 @@ fn ending(draw: &Draw, plan: &Plan, stream: &mut Stream) -> Ending {
         clients.sort_unstable();
     }
     let outside = match stream.below(8) {
-        0 if !draw.is_for_shell() => Outside::Deaf,
-        1 if !draw.is_for_shell() => Outside::Mute,
+        0 => Outside::Deaf,
+        1 => Outside::Mute,
         _ => Outside::Dead,
     };
     Ending::Heal { after: draw.until, nodes, clients, outside }

@@ -23,6 +23,15 @@ fn all_hold(suite: Suite) -> Summary {
 }
 
 #[test]
+fn all_properties_hold_over_the_default_seeds_of_the_simulator_of_the_shell() {
+    let summary = all_hold(Suite::Shell);
+    let defaults = Suite::Shell.default_seeds();
+    if summary.runs == defaults.end - defaults.start {
+        assert!(summary.with_two_classes * 2 >= summary.runs, "{summary}");
+    }
+}
+
+#[test]
 fn all_properties_hold_over_the_default_seeds_of_the_direct_simulator() {
     let summary = all_hold(Suite::Direct);
     let defaults = Suite::Direct.default_seeds();

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{Draw, Profile, push};
 use crate::plan::{
-    Action, ClientId, Fault, Latency, NodeIndex, Plan, Refusal, ShardIndex, Step, TopicSpec, Way,
+    Action, ClientId, Fault, Latency, NodeIndex, Nonsense, Plan, Refusal, ShardIndex, Step,
+    TopicSpec, Way,
 };
 use crate::random::Stream;
 
@@ -19,6 +20,7 @@ enum Kind {
     Hold,
     Trickle,
     HalfFrame,
+    Malformed,
     Kill,
     PowerLoss,
     RestartWith,
@@ -105,6 +107,10 @@ pub(super) fn steps(draw: &Draw, plan: &Plan) -> Vec<Step> {
     for &kind in always(draw.profile) {
         kinds.push((kind, 50 + stream.below(50)));
     }
+    // Not in `ALL`, which the direct simulator draws from as well.
+    if draw.is_for_shell() && stream.chance(percent) {
+        kinds.push((Kind::Malformed, 1 + stream.below(100)));
+    }
     kinds.retain(|(kind, _)| is_possible(*kind, draw, plan));
     if kinds.is_empty() {
         kinds.push((Kind::Cut, 1));
@@ -145,7 +151,8 @@ impl Making<'_> {
             | Kind::Swizzle
             | Kind::Hold
             | Kind::Trickle
-            | Kind::HalfFrame => return self.network(at, kind),
+            | Kind::HalfFrame
+            | Kind::Malformed => return self.network(at, kind),
             Kind::Kill
             | Kind::PowerLoss
             | Kind::RestartWith
@@ -197,6 +204,10 @@ impl Making<'_> {
             Kind::Swizzle => return self.swizzle(at),
             Kind::Trickle => Fault::Trickle { client, lasts: self.lasts(300, 5_000) },
             Kind::HalfFrame => Fault::HalfFrame(client),
+            Kind::Malformed => {
+                let what = *self.stream.pick(&Nonsense::ALL);
+                Fault::Malformed { client, node: self.node(), what }
+            }
             _ => Fault::Hold { client, node: self.node(), lasts: self.around_a_session(client) },
         };
         self.fault(at, fault);

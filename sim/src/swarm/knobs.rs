@@ -19,7 +19,7 @@ pub(super) fn knobs(draw: &Draw, clients: &[ClientSpec]) -> Knobs {
         if expires { of(dice, 70, s(1), s(5), s(20)) } else { usual.sweep_interval };
     let delay = *dice.pick(&[ms(0), ms(500)]);
     let slow = if draw.is_for_shell() { 10 } else { 25 };
-    Knobs {
+    let knobs = Knobs {
         initial_delay: of(dice, 50, delay, ms(3_000), ms(8_000)),
         max_group_size: of(dice, 12, 2, usual.max_group_size, 1_000_000),
         max_batch_bytes: of(dice, 15, 4_096, usual.max_batch_bytes, 10 << 20),
@@ -39,6 +39,18 @@ pub(super) fn knobs(draw: &Draw, clients: &[ClientSpec]) -> Knobs {
         metadata: of(dice, 25, Latency::fixed(ms(1)), usual.metadata, spread(50, 800, 3_000)),
         request_timeout: of(dice, 25, s(2), if draw.is_for_shell() { s(4) } else { s(10) }, s(30)),
         retry_backoff: of(dice, 20, ms(20), usual.retry_backoff, ms(1_000)),
+    };
+    if draw.is_for_shell() { with_delivered_limits(knobs, &usual) } else { knobs }
+}
+
+/// These are no settings of a broker: it has them as they are delivered.
+fn with_delivered_limits(knobs: Knobs, usual: &Knobs) -> Knobs {
+    Knobs {
+        max_in_flight: usual.max_in_flight,
+        in_flight_reserve: usual.in_flight_reserve,
+        timers_per_step: usual.timers_per_step,
+        sweep_keys_per_step: usual.sweep_keys_per_step,
+        ..knobs
     }
 }
 

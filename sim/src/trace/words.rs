@@ -154,9 +154,12 @@ pub(super) fn fault(fault: &Fault) -> String {
             format!("hold {} - {} for {}", client(*of), node(*at), span(*lasts))
         }
         Fault::Trickle { client: of, lasts } => {
-            format!("{} writes byte by byte for {}", client(*of), span(*lasts))
+            format!("{} writes and reads byte by byte for {}", client(*of), span(*lasts))
         }
         Fault::HalfFrame(of) => format!("{} sends half a frame and hangs up", client(*of)),
+        Fault::Malformed { client: of, node: to, what } => {
+            format!("from the host of {} comes nonsense to {}: {what:?}", client(*of), node(*to))
+        }
         Fault::CreateTopic(TopicSpec { name, partitions }) => {
             format!("create topic {name} with {}", count_of(*partitions))
         }

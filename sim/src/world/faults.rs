@@ -46,7 +46,7 @@ impl World<'_> {
                 }
             }
             Fault::Hold { client, node, lasts } => self.fabric.hold(client, node, at + lasts),
-            Fault::Trickle { .. } | Fault::HalfFrame(_) => {}
+            Fault::Trickle { .. } | Fault::HalfFrame(_) | Fault::Malformed { .. } => {}
             Fault::Kill { node, down } => self.end_process(node, Death::Kill, Some(down)),
             Fault::PowerLoss { node, down, kept } => {
                 self.end_process(node, Death::PowerLoss(kept), Some(down));
