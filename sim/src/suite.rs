@@ -19,7 +19,7 @@ use crate::recorder::{Failure, Outcome};
 pub enum Suite {
     /// The core alone, in a world that is nothing but data.
     Direct,
-    /// The broker's shell over simulated sockets, by [`crate::turmoil`].
+    /// The whole broker around it, over sockets that are simulated.
     Shell,
 }
 
