@@ -1,6 +1,6 @@
 //! Committed offsets: who may commit, and how long they last.
 
-use quorate_sim::plan::{Ask, Fault, Op, ShardIndex, TopicSpec, Who};
+use quorate_sim::plan::{Ask, Fault, NodeIndex, Op, Refusal, ShardIndex, TopicSpec, Who};
 use quorate_sim::scenario::{Scenario, ms, s, scripted};
 
 fn commit(partitions: i32, offset: i64) -> Ask {
@@ -140,6 +140,26 @@ pub fn topic_is_created_anew() -> Scenario {
     run
 }
 
+pub fn removal_of_offsets_is_refused() -> Scenario {
+    let mut run = Scenario::new(
+        "removal_of_offsets_is_refused",
+        "If the journal refuses the tombstones of a deleted topic's offsets, they are not told all \
+         the same, and are removed again a second later.",
+    )
+    .at_once();
+    let (a, b) = (run.client(scripted()), run.client(scripted()));
+    run.at(s(1)).say_as(a, commit(2, 5), Who::Nobody);
+    let (shard, cause) = (ShardIndex(0), Refusal::NotEnoughReplicas);
+    run.at(s(2)).fault(Fault::Refuse { shard, appends: 1, cause });
+    run.fault(Fault::RecreateTopic("t".to_owned()));
+    run.at(ms(2_500)).say(b, Ask::Fetch { stable: false });
+    run.at(s(4)).say(b, Ask::Fetch { stable: false });
+    run.at(s(5)).fault(Fault::Kill { node: NodeIndex(0), down: ms(500) });
+    run.at(s(6)).say(b, Ask::Fetch { stable: false });
+    run.at(s(7));
+    run
+}
+
 pub fn offsets_of_a_deleted_topic_are_not_told() -> Scenario {
     let mut run = Scenario::new(
         "offsets_of_a_deleted_topic_are_not_told",
@@ -204,6 +224,7 @@ mod tests {
         offsets_of_a_subscribed_topic_stay,
         topic_is_created_anew,
         offsets_of_a_deleted_topic_are_not_told,
+        removal_of_offsets_is_refused,
         group_with_members_is_not_deleted,
         deleted_group_starts_anew,
     ];
