@@ -92,7 +92,7 @@ pub fn mutants(only: Option<&str>, sample: Option<usize>, by: &str) -> ExitCode 
 
 fn judge(copy: &Copy, mutant: &Mutant) -> Result<(bool, String), MutantError> {
     let program = copy.build(mutant)?;
-    let suite = Suite::from(mutant.suite).to_string();
+    let suite = mutant.suite.to_string();
     let kills = mutant.kills.join(",");
     let mut command = Command::new(&program);
     command.args(["hunt", "--suite", &suite, "--kills", &kills]);

@@ -9,6 +9,7 @@
 pub mod client;
 pub mod event;
 pub mod explore;
+#[cfg(feature = "shell")]
 pub mod faults;
 pub mod marks;
 pub mod mutants;
@@ -23,6 +24,7 @@ pub mod shrink;
 pub mod suite;
 pub mod swarm;
 pub mod trace;
+#[cfg(feature = "shell")]
 pub mod turmoil;
 pub mod world;
 

@@ -1,5 +1,7 @@
 //! The command line of the simulators.
 
+#[cfg(feature = "shell")]
+mod farm;
 mod hunting;
 
 use std::ops::Range;
@@ -9,7 +11,6 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use quorate_io::clock::Clock;
 use quorate_sim::plan::Plan;
 use quorate_sim::recorder::Outcome;
 use quorate_sim::render::{self, Kind};
@@ -60,6 +61,7 @@ enum Command {
         #[arg(long)]
         full: bool,
     },
+    #[cfg(feature = "shell")]
     /// Runs random seeds for a while, and keeps those that fail.
     Farm {
         /// Which simulator.
@@ -82,6 +84,9 @@ enum Command {
         /// As a Mermaid sequence diagram.
         #[arg(long, conflicts_with = "ribbon")]
         mermaid: bool,
+        /// Only what happens from this second on.
+        #[arg(long, default_value_t = 0.0, requires = "mermaid")]
+        from: f64,
         /// As one character for 100 ms, a lane for each client and group.
         #[arg(long)]
         ribbon: bool,
@@ -119,8 +124,12 @@ fn main() -> ExitCode {
             run(suite, seeds.unwrap_or(suite.default_seeds()), marks, keep_going)
         }
         Command::Replay { suite, seed, plan, full } => replay(suite, seed, plan, full),
-        Command::Farm { suite, minutes, keep, from } => farm(suite, minutes, &keep, from),
-        Command::Render { file, mermaid, ribbon } => draw(&file, mermaid, ribbon),
+        #[cfg(feature = "shell")]
+        Command::Farm { suite, minutes, keep, from } => farm::farm(suite, minutes, &keep, from),
+        Command::Render { file, mermaid, from, ribbon } => {
+            let from = Duration::try_from_secs_f64(from).unwrap_or_default();
+            draw(&file, mermaid.then_some(from), ribbon)
+        }
         Command::Mutants { only, sample, by } => hunting::mutants(only.as_deref(), sample, &by),
         Command::Hunt { suite, kills } => hunting::hunt(suite, &kills),
     }
@@ -189,9 +198,9 @@ fn replay(suite: Suite, seed: Option<u64>, file: Option<PathBuf>, full: bool) ->
     explain(suite, seed, outcome)
 }
 
-fn draw(file: &Path, mermaid: bool, ribbon: bool) -> ExitCode {
+fn draw(file: &Path, mermaid: Option<Duration>, ribbon: bool) -> ExitCode {
     let kind = match (mermaid, ribbon) {
-        (true, _) => Kind::Mermaid,
+        (Some(from), _) => Kind::Mermaid(from),
         (_, true) => Kind::Ribbon,
         _ => Kind::Text,
     };
@@ -204,7 +213,7 @@ fn draw(file: &Path, mermaid: bool, ribbon: bool) -> ExitCode {
     };
     match render::run(&text, kind) {
         Ok(picture) => {
-            println!("{picture}");
+            print!("{picture}");
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -216,37 +225,4 @@ fn draw(file: &Path, mermaid: bool, ribbon: bool) -> ExitCode {
 
 fn read_plan(file: &Path) -> Result<Plan, Box<dyn std::error::Error>> {
     Ok(ron::from_str(&std::fs::read_to_string(file)?)?)
-}
-
-fn farm(suite: Suite, minutes: u64, keep: &Path, from: Option<u64>) -> ExitCode {
-    let clock = Clock::system();
-    let until = clock.mono() + Duration::from_secs(minutes * 60);
-    let first = from.unwrap_or_else(|| clock.now().wall.0.unsigned_abs() << 20);
-    let bar = bar(None);
-    let (mut next, mut failed, mut events, mut runs) = (first, 0, 0, 0);
-    while clock.mono() < until {
-        let summary = run_seeds(suite, next..next + 64, |seed, outcome| {
-            bar.inc(1);
-            if let Some(failure) = &outcome.failure {
-                bar.println(format!("{seed:#x} {}", failure.id()));
-                if let Err(error) = report::keep(keep, suite, seed, outcome) {
-                    bar.println(format!("{seed:#x} could not be kept: {error}"));
-                }
-            }
-            false
-        });
-        next += 64;
-        failed += summary.failures.len();
-        events += summary.events;
-        runs += summary.runs;
-        bar.set_message(format!("{failed} failed"));
-    }
-    bar.finish_and_clear();
-    let seconds = clock.mono().since_start().as_secs().max(1);
-    println!(
-        "{runs} seeds from {first:#x}, {failed} failed; {} seeds and {} events a second",
-        runs / seconds,
-        events / seconds
-    );
-    ExitCode::from(u8::from(failed > 0))
 }

@@ -29,28 +29,11 @@ pub struct Mutant {
     pub about: String,
     /// The suite that must find it.
     #[serde(default)]
-    pub suite: MutantSuite,
+    pub suite: Suite,
     /// The ids of the properties of which one must fail.
     pub kills: Vec<String>,
     /// The edits.
     pub edit: Vec<Edit>,
-}
-
-/// Which simulator finds a mutant.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MutantSuite {
-    /// The direct one.
-    #[default]
-    Direct,
-}
-
-impl From<MutantSuite> for Suite {
-    fn from(suite: MutantSuite) -> Suite {
-        match suite {
-            MutantSuite::Direct => Suite::Direct,
-        }
-    }
 }
 
 /// Replaces text that is in a file exactly once.
@@ -182,7 +165,7 @@ impl Copy {
             let path = self.tree.join(file);
             fs::write(&path, after).map_err(at(&path))?;
         }
-        let built = self.cargo_build();
+        let built = self.cargo_build(mutant.suite);
         for (file, before, _) in &changed {
             let path = self.tree.join(file);
             fs::write(&path, before).map_err(at(&path))?;
@@ -195,9 +178,13 @@ impl Copy {
         Err(MutantError::DoesNotCompile { name: mutant.name.clone(), output })
     }
 
-    fn cargo_build(&self) -> io::Result<std::process::Output> {
+    /// Builds no more than the suite needs: without the shell in less than half the time.
+    fn cargo_build(&self, suite: Suite) -> io::Result<std::process::Output> {
         let mut cargo = Command::new("cargo");
         cargo.args(["build", "--quiet", "--profile", "mutant", "-p", "quorate-sim"]);
+        if suite == Suite::Direct {
+            cargo.arg("--no-default-features");
+        }
         cargo.current_dir(&self.tree).env("CARGO_TARGET_DIR", &self.target);
         cargo.output()
     }

@@ -2,14 +2,16 @@
 //!
 //! Decided here: which pictures there are, and why one cannot be made.
 
+use std::time::Duration;
+
 use crate::trace::grammar::{NotATrace, parse};
 use crate::trace::{mermaid, ribbon};
 
 /// A picture of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A Mermaid sequence diagram.
-    Mermaid,
+    /// A Mermaid sequence diagram, from a time on.
+    Mermaid(Duration),
     /// One character for 100 ms, a lane for each client and group.
     Ribbon,
     /// The trace alone, without what a snapshot file has around it.
@@ -33,7 +35,7 @@ pub fn run(text: &str, kind: Kind) -> Result<String, RenderError> {
         return Err(RenderError::Empty);
     }
     Ok(match kind {
-        Kind::Mermaid => mermaid::draw(text)?,
+        Kind::Mermaid(from) => mermaid::draw(text, from)?,
         Kind::Ribbon => ribbon::draw(text)?,
         Kind::Text => {
             let body = text.splitn(3, "---\n").nth(2).filter(|_| text.starts_with("---\n"));

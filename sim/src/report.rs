@@ -87,7 +87,8 @@ fn environment() -> String {
 }
 
 fn write_plan(to: &mut String, plan: &Plan) -> std::fmt::Result {
-    writeln!(to, "  {} brokers, {} shards, {:?}", plan.nodes.len(), plan.shards, plan.ending)?;
+    let (brokers, shards) = (plan.nodes.len(), plan.shards);
+    writeln!(to, "  brokers {brokers}   shards {shards}   ending {:?}", plan.ending)?;
     for (number, client) in plan.clients.iter().enumerate() {
         let number = number + 1;
         let is_used = plan.steps.iter().any(|step| match &step.what {

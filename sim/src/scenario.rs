@@ -19,6 +19,10 @@ pub const GROUP: &str = "orders";
 /// The topic of clients unless they say otherwise; it has four partitions.
 pub const TOPIC: &str = "t";
 
+/// Between two requests of which one needs the other's answer, where a group is being made: longer
+/// than an append takes.
+const BETWEEN: Duration = ms(10);
+
 /// A plan in the making.
 #[derive(Debug, Clone)]
 pub struct Scenario {
@@ -101,10 +105,23 @@ impl Scenario {
         self
     }
 
+    /// Without an initial delay, as recordings of Apache Kafka have it.
+    #[must_use]
+    pub fn at_once(self) -> Scenario {
+        self.with(|knobs| knobs.initial_delay = Duration::ZERO)
+    }
+
     /// So many brokers rather than one.
     #[must_use]
     pub fn brokers(mut self, brokers: usize) -> Scenario {
         self.plan.nodes = vec![NodeSpec::default(); brokers];
+        self
+    }
+
+    /// One topic more, there from the start.
+    #[must_use]
+    pub fn topic(mut self, topic: TopicSpec) -> Scenario {
+        self.plan.topics.push(topic);
         self
     }
 
@@ -148,6 +165,54 @@ impl Scenario {
     /// A client says something in some name.
     pub fn say_as(&mut self, client: ClientId, ask: Ask, who: Who) -> &mut Scenario {
         self.op(client, Op::Say(ask, who))
+    }
+
+    /// A client joins: it asks, is handed an id, and asks again with it. An old one and a static
+    /// member ask once.
+    pub fn enters(&mut self, client: ClientId) -> &mut Scenario {
+        let spec = &self.plan.clients[usize::from(client.0)];
+        let is_handed_an_id = spec.version == ClientVersion::New && spec.instance.is_none();
+        self.say(client, Ask::Join);
+        if is_handed_an_id {
+            self.after(BETWEEN).say(client, Ask::Join);
+        }
+        self
+    }
+
+    /// Clients make a group: they are in one generation, and all have synced. Without an initial
+    /// delay the first one is in a generation of its own before.
+    pub fn forms(&mut self, clients: &[ClientId]) -> &mut Scenario {
+        let (first, others) = clients.split_first().expect("a group has members");
+        let delay = self.plan.knobs.initial_delay;
+        self.enters(*first);
+        if delay.is_zero() {
+            self.after(BETWEEN).say(*first, Ask::Sync);
+        }
+        for other in others {
+            self.after(BETWEEN).enters(*other);
+        }
+        match (delay.is_zero(), others.is_empty()) {
+            (true, true) => return self.after(BETWEEN),
+            (true, false) => self.after(BETWEEN).say(*first, Ask::Join),
+            (false, alone) => self.after(if alone { delay } else { delay * 2 }),
+        };
+        self.after(BETWEEN);
+        for client in clients {
+            self.say(*client, Ask::Sync);
+        }
+        self.after(BETWEEN)
+    }
+
+    /// Clients heartbeat every three seconds, from now on until then.
+    pub fn beat(&mut self, clients: &[ClientId], until: Duration) -> &mut Scenario {
+        while self.now < until {
+            for client in clients {
+                self.say(*client, Ask::Heartbeat);
+            }
+            self.after(s(3));
+        }
+        self.now = until;
+        self
     }
 
     /// Something goes wrong.

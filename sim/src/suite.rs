@@ -15,11 +15,26 @@ use crate::plan::Plan;
 use crate::recorder::{Failure, Outcome};
 
 /// Which simulator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    clap::ValueEnum,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Suite {
-    /// The core alone, by [`crate::world`].
+    /// The core alone, in a world that is nothing but data.
+    #[default]
     Direct,
-    /// The broker's shell over simulated sockets, by [`crate::turmoil`].
+    /// The broker's shell over simulated sockets, by `turmoil`.
+    #[cfg(feature = "shell")]
     Shell,
 }
 
@@ -27,6 +42,7 @@ impl fmt::Display for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Suite::Direct => "direct",
+            #[cfg(feature = "shell")]
             Suite::Shell => "shell",
         })
     }
@@ -38,6 +54,7 @@ impl Suite {
     pub fn plan(self, seed: u64) -> Plan {
         match self {
             Suite::Direct => crate::swarm::plan(seed),
+            #[cfg(feature = "shell")]
             Suite::Shell => crate::swarm::shell_plan(seed),
         }
     }
@@ -47,6 +64,7 @@ impl Suite {
     pub fn run(self, plan: &Plan) -> Outcome {
         let run = || match self {
             Suite::Direct => crate::world::run(plan),
+            #[cfg(feature = "shell")]
             Suite::Shell => crate::turmoil::run(plan),
         };
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| crashed(plan, &*panic))
@@ -57,6 +75,7 @@ impl Suite {
     pub fn default_seeds(self) -> Range<u64> {
         match self {
             Suite::Direct => 0..2_000,
+            #[cfg(feature = "shell")]
             Suite::Shell => 0..200,
         }
     }

@@ -27,7 +27,10 @@ use crate::plan::{Action, Drive, Op, Plan, Step, Who};
 use crate::recorder::Outcome;
 
 /// Where the number of the request stands.
-const CALL_COLUMN: usize = 84;
+const CALL_COLUMN: usize = 96;
+
+/// How wide the head is at most.
+const HEAD_WIDTH: usize = 100;
 
 /// How a trace is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,7 +103,7 @@ pub fn render(outcome: &Outcome, title: &str, description: &str, options: Option
     let hash = hash(&text(&told));
     let shown = if options.full { told } else { fold::fold(told) };
     let mut all = vec![head(&outcome.plan, title)];
-    all.extend(description.lines().map(|line| format!("# {line}")));
+    all.extend(description.lines().flat_map(wrapped));
     all.push("  time    who  what".to_owned());
     all.extend(text(&shown));
     all.extend(last_lines(outcome, &hash));
@@ -148,7 +151,7 @@ fn is_told_by_a_step(what: &What) -> bool {
 
 fn head(plan: &Plan, title: &str) -> String {
     let seconds = |of: Duration| words::span(of);
-    let mut head = format!("# {title:<40}  clients {}", plan.clients.len());
+    let mut head = format!("# {title:<48}  clients {}", plan.clients.len());
     if plan.nodes.len() > 1 {
         let _ = write!(head, "   brokers {}", plan.nodes.len());
     }
@@ -158,6 +161,18 @@ fn head(plan: &Plan, title: &str) -> String {
     }
     let _ = write!(head, "   delay {}", seconds(plan.knobs.initial_delay));
     head
+}
+
+/// A line of the head, broken between words where it is too long to read.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut().filter(|line| line.len() + word.len() < HEAD_WIDTH) {
+            Some(line) => *line += &format!(" {word}"),
+            None => lines.push(format!("# {word}")),
+        }
+    }
+    lines
 }
 
 /// Each group as it is at the end, and what is left of the shards that serve.

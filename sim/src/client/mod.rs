@@ -13,14 +13,21 @@ mod script;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use quorate_core::{Generation, InstanceId, MemberId, Request, Response, Topics};
 
 use crate::event::{Call, ClientNote, Unheard};
 use crate::plan::{NodeIndex, Op};
 
 pub use process::Client;
+
+/// The partitions that a member says it owns when it joins, if its bytes say anything.
+pub(crate) fn owned(subscription: &Bytes) -> Option<BTreeSet<(String, i32)>> {
+    protocol::Subscription::decode(subscription).map(|subscription| subscription.owned)
+}
 
 /// What a client is told.
 #[derive(Debug, Clone)]

@@ -163,6 +163,8 @@ impl Client {
         self.life.me = Member { id: joined.member_id.clone(), generation: joined.generation };
         if joined.error == ErrorCode::None {
             self.joined(joined, out);
+            // A static leader that was told to skip the assignment (KIP-814) deals nothing.
+            self.life.leads &= !joined.skip_assignment;
         }
     }
 

@@ -21,7 +21,8 @@ pub(super) fn nodes(draw: &Draw) -> Vec<NodeSpec> {
     };
     if is_skewed && !draw.is_for_shell() {
         for node in &mut nodes {
-            node.clock_ppm = *stream.pick(&[0, -50_000, 50_000, -200, 10_000]);
+            let ppm = *stream.pick(&[0, -50_000, 50_000, -200, 10_000]);
+            node.clock_ppm = if draw.is_rounded { 0 } else { ppm };
             node.wall_offset_ms = *stream.pick(&[0, -60_000, 1_500, 3_600_000]);
         }
     }
@@ -136,6 +137,10 @@ fn assignors(common: &[Assignor], stream: &mut Stream) -> Vec<Assignor> {
         if !own.contains(&more) {
             own.push(more);
         }
+    }
+    // The instance's other process may prefer another one.
+    if own.len() > 1 && stream.chance(10) {
+        own.reverse();
     }
     own
 }

@@ -22,9 +22,10 @@ enum Kind {
     Admin,
     Delete,
     Remove,
+    LastWord,
 }
 
-const ALL: [Kind; 13] = [
+const ALL: [Kind; 14] = [
     Kind::Leave,
     Kind::Crash,
     Kind::Pause,
@@ -38,6 +39,7 @@ const ALL: [Kind; 13] = [
     Kind::Admin,
     Kind::Delete,
     Kind::Remove,
+    Kind::LastWord,
 ];
 
 /// What a profile has in any case.
@@ -45,7 +47,7 @@ fn always(profile: Profile) -> &'static [Kind] {
     match profile {
         Profile::Churn => &[Kind::Leave, Kind::Crash, Kind::Rejoin],
         Profile::Durability => &[Kind::Commit, Kind::Fetch],
-        Profile::Sessions => &[Kind::Pause],
+        Profile::Sessions => &[Kind::Pause, Kind::LastWord],
         Profile::SplitBrain => &[Kind::CommitStale, Kind::Fetch, Kind::Stale],
         Profile::Storms => &[Kind::Rejoin, Kind::Subscribe, Kind::RetryElsewhere],
         Profile::Fencing => &[Kind::CommitStale, Kind::Rejoin, Kind::Commit],
@@ -145,6 +147,7 @@ impl Making<'_> {
                 let who = self.administrator_or(client);
                 self.op(at, who, Op::Say(Ask::Remove(client), Who::Nobody));
             }
+            Kind::LastWord => self.last_word(at, client),
         }
     }
 
@@ -158,6 +161,27 @@ impl Making<'_> {
                 self.op(at + away, client, Op::Start);
             }
         }
+    }
+
+    /// A client ends, and another one keeps it alive, the second time in the instant in which the
+    /// session is over, if all takes the same time.
+    fn last_word(&mut self, at: Duration, client: ClientId) {
+        let spec = &self.plan.clients[usize::from(client.0)];
+        let others = (0..).zip(&self.plan.clients);
+        let peers: Vec<ClientId> = others
+            .filter(|(number, other)| ClientId(*number) != client && other.group == spec.group)
+            .map(|(number, _)| ClientId(number))
+            .collect();
+        if peers.is_empty() || at + spec.session * 2 >= self.draw.until {
+            return;
+        }
+        let (session, peer) = (spec.session, *self.stream.pick(&peers));
+        self.op(at, client, Op::Crash);
+        let first = at + Duration::from_millis(200);
+        for at in [first, first + session] {
+            self.op(at, peer, Op::Say(Ask::Heartbeat, Who::Other(client)));
+        }
+        self.op(first + session * 2, client, Op::Start);
     }
 
     /// At times all clients of a group end, so that it is empty, and then it is deleted.

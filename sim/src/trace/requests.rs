@@ -6,6 +6,7 @@ use quorate_core::{ErrorCode, InstanceId};
 
 use super::names::Names;
 use super::words;
+use crate::client;
 
 /// A request's name in a trace.
 pub(super) fn api(request: &Request) -> &'static str {
@@ -88,7 +89,10 @@ fn join(names: &mut Names, join: &request::JoinGroup) -> String {
         format!("  type={}", join.protocol_type)
     };
     let instance = instance(join.instance_id.as_ref());
-    format!("{group}  m={member}{instance}{kind}  proto={}", protocols.join(","))
+    let owned = join.protocols.first().and_then(|first| client::owned(&first.metadata));
+    let owned = owned.filter(|owned| !owned.is_empty());
+    let owned = owned.map(|owned| format!("  owns {}", words::owns(&owned))).unwrap_or_default();
+    format!("{group}  m={member}{instance}{kind}  proto={}{owned}", protocols.join(","))
 }
 
 fn commit(names: &mut Names, commit: &request::OffsetCommit) -> String {
@@ -181,17 +185,17 @@ fn joined(names: &mut Names, joined: &response::JoinGroup) -> String {
     format!("ok  m={member}  gen {generation}  {protocol}  leader {leader}{members}{skip}")
 }
 
-/// One word where all partitions have the same answer.
+/// One word where all partitions have the same answer; else each, in the order of the answer.
 fn partitions(topics: &[response::TopicErrors]) -> String {
     let mut all = topics.iter().flat_map(|of| of.partitions.iter().map(|(_, code)| *code));
     let Some(first) = all.next() else { return "ok".to_owned() };
     if all.all(|code| code == first) {
         return error(first).to_owned();
     }
-    let each = topics.iter().flat_map(|of| {
-        of.partitions
-            .iter()
-            .map(|(partition, code)| format!("{}/{partition} {}", of.name, error(*code)))
+    let each = topics.iter().map(|of| {
+        let parts = of.partitions.iter();
+        let parts = parts.map(|(partition, code)| format!("{partition}={}", error(*code)));
+        format!("{}{{{}}}", of.name, parts.collect::<Vec<_>>().join(" "))
     });
     each.collect::<Vec<_>>().join("  ")
 }

@@ -1,7 +1,8 @@
 //! A trace as a ribbon: time goes to the right, one character for 100 ms.
 //!
 //! Decided here: what a character means. A group: `E`mpty, `P`reparing, `C`ompleting, `S`table, and
-//! a blank where there is none. Above it a lane for each client in it: `J` parked join, `S` parked
+//! a blank where there is none or nobody serves it; where there are several brokers, one row for
+//! each. Above it a lane for each client in it: `J` parked join, `S` parked
 //! sync, `h` heartbeat, `x` its member expired, `.` nothing.
 
 use std::collections::BTreeMap;
@@ -38,7 +39,8 @@ struct Ribbon {
 
 #[derive(Default)]
 struct Rows {
-    state: Vec<char>,
+    /// By the broker, whose name is empty where there is one only.
+    state: BTreeMap<String, Vec<char>>,
     clients: BTreeMap<String, Vec<char>>,
 }
 
@@ -47,6 +49,15 @@ fn set(row: &mut Vec<char>, at: usize, mark: char, fill: char) {
         row.resize(at + 1, fill);
     }
     row[at] = mark;
+}
+
+/// Requests say to which broker they go where there are several.
+fn without_node<'a, 'w>(words: &'a [&'w str]) -> &'a [&'w str] {
+    let is_node = |word: &str| word.strip_prefix('n').is_some_and(|id| id.parse::<u16>().is_ok());
+    match words {
+        [first, rest @ ..] if is_node(first) => rest,
+        words => words,
+    }
 }
 
 fn letter(state: &str) -> char {
@@ -68,17 +79,14 @@ impl Ribbon {
         match line.glyph.as_str() {
             "->" => self.asks(line, &words),
             "<-" | "~>" => self.hears(line, &words),
-            "::" => self.changes(&words),
+            "::" => self.changes(line, &words),
             ".." => self.repeats(line, &words),
             _ => {}
         }
     }
 
     fn asks(&mut self, line: &Parsed, words: &[&str]) {
-        let is_node =
-            |word: &str| word.strip_prefix('n').is_some_and(|id| id.parse::<u16>().is_ok());
-        let words =
-            if words.first().is_some_and(|word| is_node(word)) { &words[1..] } else { words };
+        let words = without_node(words);
         let (Some(api), Some(group), Some(call)) = (words.first(), words.get(1), line.call) else {
             return;
         };
@@ -115,13 +123,17 @@ impl Ribbon {
         }
     }
 
-    fn changes(&mut self, words: &[&str]) {
-        let [group, from, "->", to, ..] = words else { return };
-        let rows = self.groups.entry((*group).to_owned()).or_default();
-        let before = letter(from);
-        let fill = rows.state.last().copied().unwrap_or(before);
-        rows.state.resize(self.now.max(rows.state.len()), fill);
-        set(&mut rows.state, self.now, letter(to), before);
+    fn changes(&mut self, line: &Parsed, words: &[&str]) {
+        let node = line.who.split_once('s').map_or("", |(node, _)| node).to_owned();
+        match words {
+            ["ends", ..] => return self.ends(&node),
+            ["loaded", ..] => return self.loaded(&node, &line.what),
+            [_, _, "->", ..] => {}
+            _ => return,
+        }
+        let (group, from, to) = (words[0], words[1], words[3]);
+        self.state(group, &node, letter(from), letter(to));
+        let rows = self.groups.entry(group.to_owned()).or_default();
         let expired = words.contains(&"expired");
         let gone = words.iter().filter_map(|word| word.strip_prefix('-')).filter(|_| expired);
         for client in gone.filter_map(|member| self.members.get(member)) {
@@ -130,8 +142,33 @@ impl Ribbon {
         }
     }
 
+    /// From now on a group is in a state; before, as far as nobody said, in that one.
+    fn state(&mut self, group: &str, node: &str, before: char, state: char) {
+        let rows = self.groups.entry(group.to_owned()).or_default();
+        let row = rows.state.entry(node.to_owned()).or_default();
+        let fill = row.last().copied().unwrap_or(before);
+        row.resize(self.now.max(row.len()), fill);
+        set(row, self.now, state, before);
+    }
+
+    /// Nobody serves the groups of a broker any more.
+    fn ends(&mut self, node: &str) {
+        let groups = self.groups.iter().filter(|(_, rows)| rows.state.contains_key(node));
+        let groups: Vec<String> = groups.map(|(group, _)| group.clone()).collect();
+        groups.iter().for_each(|group| self.state(group, node, ' ', ' '));
+    }
+
+    /// `loaded   epoch 2   orders gen 1 leader m1 {m1:4B.1f2e}   payments gen 3 empty`.
+    fn loaded(&mut self, node: &str, what: &str) {
+        for group in what.split("   ").skip(2) {
+            let state = if group.contains(" leader ") { 'S' } else { 'E' };
+            self.state(group.split(' ').next().unwrap_or(group), node, ' ', state);
+        }
+    }
+
     /// `Heartbeat orders  m1  gen 1 x6 ok  (19.0 - 34.0)`.
     fn repeats(&mut self, line: &Parsed, words: &[&str]) {
+        let words = without_node(words);
         let (Some(&"Heartbeat"), Some(group)) = (words.first(), words.get(1)) else { return };
         let number = |word: &str| word.trim_matches(['(', ')']).parse::<f64>().ok();
         let times = words.iter().find_map(|word| word.strip_prefix('x')?.parse::<usize>().ok());
@@ -159,8 +196,10 @@ impl Ribbon {
         }
         let mut text = "one character is 100 ms\n".to_owned();
         for (group, rows) in &mut self.groups {
-            let last = rows.state.last().copied().unwrap_or(' ');
-            rows.state.resize(end.max(rows.state.len()), last);
+            for row in rows.state.values_mut() {
+                let last = row.last().copied().unwrap_or(' ');
+                row.resize(end.max(row.len()), last);
+            }
             for row in rows.clients.values_mut() {
                 row.resize(end.max(row.len()), '.');
             }
@@ -170,7 +209,10 @@ impl Ribbon {
                 for (client, row) in &rows.clients {
                     text += &format!("{client:>8}  {}\n", part(row));
                 }
-                text += &format!("{group:>8}  {}\n", part(&rows.state));
+                for (node, row) in &rows.state {
+                    let label = format!("{node} {group}");
+                    text += &format!("{:>8}  {}\n", label.trim_start(), part(row));
+                }
             }
         }
         text

@@ -1,11 +1,13 @@
 //! What shards tell and write, in words: notes with their causes, and records.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quorate_core::note::{ArmedFor, TimerEvent, TimerOf};
 use quorate_core::record::GroupMetadata;
 use quorate_core::{
     Batch, Cause, Generation, GroupId, Instant, Note, Record, RecordKey, RecordValue, Text,
+    TopicName,
 };
 
 use super::names::Names;
@@ -139,30 +141,78 @@ fn cause(names: &mut Names, cause: &Cause) -> String {
     }
 }
 
-/// A batch, with the first of its records.
+/// A batch, with the first of its records; offsets of a topic stand together.
 pub(super) fn batch(names: &mut Names, batch: &Batch) -> String {
     let id = format!("b{}@{}", batch.id, batch.base);
-    let shown = batch.records.iter().take(SHOWN).map(|of| record(names, of));
-    let mut text = format!("{id:<7}  {}", shown.collect::<Vec<_>>().join("   "));
+    let shown = &batch.records[..batch.records.len().min(SHOWN)];
+    let runs =
+        shown.chunk_by(|one, next| topic_of(one).is_some() && topic_of(one) == topic_of(next));
+    let shown: Vec<_> = runs.map(|run| records(names, run)).collect();
+    let mut text = format!("{id:<7}  {}", shown.join("   "));
     if let Some(more) = batch.records.len().checked_sub(SHOWN).filter(|more| *more > 0) {
         text += &format!("   and {more} more");
     }
     text
 }
 
-fn record(names: &mut Names, record: &Record) -> String {
-    match (&record.key, &record.value) {
-        (RecordKey::Group(group), Some(RecordValue::Group(value))) => {
-            format!("Group {} {}", words::group(group), metadata(names, value))
+/// Of an offset: its group and topic, and whether it is written or removed.
+fn topic_of(record: &Record) -> Option<(&GroupId, &TopicName, bool)> {
+    match &record.key {
+        RecordKey::Offset { group, topic, .. } => Some((group, topic, record.value.is_some())),
+        RecordKey::Group(_) => None,
+    }
+}
+
+/// Records of which one is shown, or offsets of one topic.
+fn records(names: &mut Names, run: &[Record]) -> String {
+    let first = &run[0];
+    let Some((group, topic, is_written)) = topic_of(first) else {
+        let RecordKey::Group(group) = &first.key else { return String::new() };
+        let what = match &first.value {
+            Some(RecordValue::Group(value)) => metadata(names, value),
+            _ => "gone".to_owned(),
+        };
+        return format!("Group {} {what}", words::group(group));
+    };
+    let parts = run.iter().filter_map(|record| match (&record.key, &record.value) {
+        (RecordKey::Offset { partition, .. }, Some(RecordValue::Offset(value))) => {
+            Some(format!("{partition}={}", value.offset))
         }
-        (RecordKey::Group(group), _) => format!("Group {} gone", words::group(group)),
-        (RecordKey::Offset { group, topic, partition }, Some(RecordValue::Offset(value))) => {
-            format!("Offset {} {topic}/{partition} = {}", words::group(group), value.offset)
-        }
-        (RecordKey::Offset { group, topic, partition }, _) => {
-            format!("Offset {} {topic}/{partition} gone", words::group(group))
+        (RecordKey::Offset { partition, .. }, _) => Some(partition.to_string()),
+        (RecordKey::Group(_), _) => None,
+    });
+    let parts = parts.collect::<Vec<_>>().join(" ");
+    let gone = if is_written { "" } else { " gone" };
+    format!("Offset {} {topic}{{{parts}}}{gone}", words::group(group))
+}
+
+/// What a log says of its groups: their generations and offsets.
+pub(super) fn rows(names: &mut Names, rows: &BTreeMap<RecordKey, RecordValue>) -> String {
+    let mut groups: BTreeMap<&GroupId, (String, BTreeMap<&TopicName, Vec<String>>)> =
+        BTreeMap::new();
+    for (key, value) in rows {
+        match (key, value) {
+            (RecordKey::Group(group), RecordValue::Group(value)) => {
+                groups.entry(group).or_default().0 = metadata(names, value);
+            }
+            (RecordKey::Offset { group, topic, partition }, RecordValue::Offset(value)) => {
+                let topics = &mut groups.entry(group).or_default().1;
+                topics.entry(topic).or_default().push(format!("{partition}={}", value.offset));
+            }
+            _ => {}
         }
     }
+    let mut text = String::new();
+    for (group, (generation, topics)) in groups {
+        text += &format!("   {}", words::group(group));
+        if !generation.is_empty() {
+            text += &format!(" {generation}");
+        }
+        for (topic, offsets) in topics {
+            text += &format!("  {topic}{{{}}}", offsets.join(" "));
+        }
+    }
+    text
 }
 
 /// A stored generation.

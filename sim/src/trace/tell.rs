@@ -48,6 +48,8 @@ fn has_many_nodes(events: &[Event]) -> bool {
 /// A request on its way.
 struct Open {
     since: Duration,
+    /// Which broker it went to, where there are several.
+    to: String,
     api: &'static str,
     words: String,
 }
@@ -135,9 +137,10 @@ impl Teller {
         let mut topics = Vec::new();
         for topic in view.iter() {
             let alias = self.names.topic(topic.id);
-            topics.push(format!("{}[{}] {alias}", topic.name, topic.partitions));
+            topics.push(format!("{}[{}] id {alias}", topic.name, topic.partitions));
         }
-        self.line("topic", "::", topics.join("  "));
+        let topics = if topics.is_empty() { "no topics".to_owned() } else { topics.join("   ") };
+        self.line("meta", "::", topics);
     }
 
     fn sent(&mut self, client: ClientId, call: Call, node: NodeIndex, request: &Request) {
@@ -152,19 +155,20 @@ impl Teller {
             let request = if words.is_empty() { request } else { format!("{api} {words}") };
             line.repeats = Some(fold::Key { client, call, request, answer });
         }
-        self.open.entry((client, call)).or_insert(Open { since: self.at, api, words });
+        self.open.entry((client, call)).or_insert(Open { since: self.at, to, api, words });
     }
 
     fn heard(&mut self, client: ClientId, call: Call, response: &Response) {
         let api = requests::api_of(response);
         let words = requests::response(&mut self.names, response);
-        self.line(words::client(client), "<-", format!("{api:<9} {words}"));
         let open = self.open.remove(&(client, call));
+        let from = open.as_ref().map_or("", |open| open.to.as_str());
+        self.line(words::client(client), "<-", format!("{from}{api:<9} {words}"));
         let line = self.lines.last_mut().expect("a line was pushed");
         let Some(open) = open else { return };
         line.call = Some(took(call, open.since, self.at));
         if matches!(response, Response::Heartbeat(_) | Response::FindCoordinator(_)) {
-            let request = format!("{api} {}", open.words);
+            let request = format!("{}{api} {}", open.to, open.words);
             line.repeats = Some(fold::Key { client, call, request, answer: words });
         }
     }
@@ -176,8 +180,8 @@ impl Teller {
             Unheard::GivenUp => "given up",
         };
         let open = self.open.remove(&(client, call));
-        let api = open.as_ref().map_or("", |open| open.api);
-        self.line(words::client(client), "~>", format!("{api:<9} {why}"));
+        let (to, api) = open.as_ref().map_or(("", ""), |open| (open.to.as_str(), open.api));
+        self.line(words::client(client), "~>", format!("{to}{api:<9} {why}"));
         let since = open.map_or(self.at, |open| open.since);
         let line = self.lines.last_mut().expect("a line was pushed");
         line.call = Some(took(call, since, self.at));
@@ -191,7 +195,7 @@ impl Teller {
             ClientNote::Resumed => "wakes up".to_owned(),
             ClientNote::Joined { .. } => return,
             ClientNote::Assigned { generation, owned } => {
-                format!("gen {generation} owns {}", owns(owned))
+                format!("gen {generation} owns {}", words::owns(owned))
             }
             ClientNote::Lost => "is no member any more, owns nothing".to_owned(),
             ClientNote::Fenced { instance } => format!("is fenced, {instance} is somebody else"),
@@ -203,15 +207,9 @@ impl Teller {
     fn loaded(&mut self, place: &Place, now: Now, effects: &[Effect]) {
         let is_first = place.load <= 1 || (place.epoch.0 <= 1 && self.at.is_zero());
         if !is_first {
-            let rows = self.stored.get(&place.shard).into_iter().flatten();
-            let mut groups = Vec::new();
-            for (key, value) in rows {
-                if let (RecordKey::Group(group), RecordValue::Group(value)) = (key, value) {
-                    let of = shards::metadata(&mut self.names, value);
-                    groups.push(format!("   {} {of}", words::group(group)));
-                }
-            }
-            let what = format!("loaded   epoch {}{}", place.epoch, groups.concat());
+            let groups = self.stored.get(&place.shard);
+            let groups = groups.map(|rows| shards::rows(&mut self.names, rows)).unwrap_or_default();
+            let what = format!("loaded   epoch {}{groups}", place.epoch);
             self.line(self.place(place), "::", what);
         }
         self.effects(place, now, effects);
@@ -309,17 +307,4 @@ impl Teller {
 
 fn took(call: Call, since: Duration, at: Duration) -> String {
     format!("#{}  {:.3}s", call.0, at.saturating_sub(since).as_secs_f64())
-}
-
-/// `orders[0 1 2] other[0]`.
-fn owns(owned: &BTreeSet<(String, i32)>) -> String {
-    if owned.is_empty() {
-        return "nothing".to_owned();
-    }
-    let mut topics: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (topic, partition) in owned {
-        topics.entry(topic).or_default().push(partition.to_string());
-    }
-    let topics = topics.iter().map(|(topic, of)| format!("{topic}[{}]", of.join(" ")));
-    topics.collect::<Vec<_>>().join(" ")
 }

@@ -87,20 +87,24 @@ fn some_events() -> Vec<Event> {
     ]
 }
 
-const SOME_LINES: &str =
-    "  0.000   c1   ->  Join      orders  m=-  proto=                                    #1
-  0.001   c1   <-  Join      MEMBER_ID_REQUIRED  m=m1                               #1  0.001s
-  0.002   c1   ->  Join      orders  m=m1  proto=                                   #2
-  0.003   s7   ::  orders  Empty -> PreparingRebalance   gen 0   +m1
-  0.003   s7   >>  b1@0     Group orders gone
-  0.008   s7   <<  b1
-          c1   ..  Heartbeat orders  m1  gen 1 x2 ok  (1.0 - 4.0)
-  5.000   xx   cut connections of c1
-";
+/// The lines of [`some_events`], with the numbers of requests in their column.
+fn some_lines() -> String {
+    let lines = [
+        ("  0.000   c1   ->  Join      orders  m=-  proto=", "#1"),
+        ("  0.001   c1   <-  Join      MEMBER_ID_REQUIRED  m=m1", "#1  0.001s"),
+        ("  0.002   c1   ->  Join      orders  m=m1  proto=", "#2"),
+        ("  0.003   s7   ::  orders  Empty -> PreparingRebalance   gen 0   +m1", ""),
+        ("  0.003   s7   >>  b1@0     Group orders gone", ""),
+        ("  0.008   s7   <<  b1", ""),
+        ("          c1   ..  Heartbeat orders  m1  gen 1 x2 ok  (1.0 - 4.0)", ""),
+        ("  5.000   xx   cut connections of c1", ""),
+    ];
+    lines.map(|(line, call)| format!("{line:<96}{call}").trim_end().to_owned() + "\n").concat()
+}
 
 #[test]
 fn events_become_aligned_lines_with_aliases_and_repeats_folded() {
-    assert_eq!(lines(&some_events()).join("\n") + "\n", SOME_LINES);
+    assert_eq!(lines(&some_events()).join("\n") + "\n", some_lines());
 }
 
 #[test]
@@ -108,14 +112,15 @@ fn what_is_folded_is_there_in_full() {
     let full = full_lines(&some_events());
     let beats: Vec<_> = full.iter().filter(|line| line.contains("Heartbeat")).collect();
     assert_eq!(beats.len(), 4);
-    assert_eq!(full.len(), SOME_LINES.lines().count() + 3);
+    assert_eq!(full.len(), some_lines().lines().count() + 3);
 }
 
 #[test]
 fn a_line_that_is_read_back_has_its_parts() {
-    let text = format!("---\nsource: x\n---\n# head\n  time    who  what\n{SOME_LINES}# end  x\n");
+    let text =
+        format!("---\nsource: x\n---\n# head\n  time    who  what\n{}# end  x\n", some_lines());
     let lines = parse(&text).expect("a trace");
-    assert_eq!(lines.len(), SOME_LINES.lines().count());
+    assert_eq!(lines.len(), some_lines().lines().count());
     let second = Parsed {
         at: Some(Duration::from_millis(1)),
         who: "c1".to_owned(),
@@ -143,18 +148,18 @@ sequenceDiagram
     c1->>s7: Join orders m=- proto=
     s7-->>c1: Join MEMBER_ID_REQUIRED m=m1
     c1->>s7: Join orders m=m1 proto=
-    Note over s7: orders Empty to PreparingRebalance gen 0 +m1
+    Note over s7: 0.003: orders Empty to PreparingRebalance gen 0 +m1
     s7->>journal: b1@0 Group orders gone
     journal-->>s7: b1
-    loop 2 times
+    loop 2 times, 1.0 to 4.0
         c1->>s7: Heartbeat orders m1 gen 1
-        s7-->>c1: ok (1.0 - 4.0)
+        s7-->>c1: ok
     end
     rect rgb(255, 225, 225)
-        Note over c1,journal: cut connections of c1
+        Note over c1,journal: 5.000: cut connections of c1
     end
 ";
-    assert_eq!(mermaid::draw(SOME_LINES).expect("a trace"), expected);
+    assert_eq!(mermaid::draw(&some_lines(), Duration::ZERO).expect("a trace"), expected);
 }
 
 #[test]

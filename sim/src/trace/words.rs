@@ -1,5 +1,6 @@
 //! Small words of a trace: spans, blobs, groups, steps of a script, faults.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -44,6 +45,19 @@ pub(super) fn span(of: Duration) -> String {
 /// `1 key`, `2 keys`.
 pub(super) fn count(of: usize, what: &str) -> String {
     if of == 1 { format!("1 {what}") } else { format!("{of} {what}s") }
+}
+
+/// `orders[0 1 2] other[0]`.
+pub(super) fn owns(owned: &BTreeSet<(String, i32)>) -> String {
+    if owned.is_empty() {
+        return "nothing".to_owned();
+    }
+    let mut topics: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (topic, partition) in owned {
+        topics.entry(topic).or_default().push(partition.to_string());
+    }
+    let topics = topics.iter().map(|(topic, of)| format!("{topic}[{}]", of.join(" ")));
+    topics.collect::<Vec<_>>().join(" ")
 }
 
 /// A client's alias.
@@ -120,12 +134,11 @@ fn list<T: Copy>(of: &[T], one: impl Fn(T) -> String) -> String {
 /// A fault, in words.
 pub(super) fn fault(fault: &Fault) -> String {
     match fault {
-        Fault::Slow { latency, lasts } => format!(
-            "slow network for {}: {} to {}",
-            span(*lasts),
-            span(latency.min),
-            span(latency.max)
-        ),
+        Fault::Slow { latency, lasts } => {
+            let (lasts, min, max) = (span(*lasts), span(latency.min), span(latency.max));
+            let speed = if min == max { min } else { format!("{min} to {max}") };
+            format!("slow network for {lasts}: {speed} each way")
+        }
         Fault::Cut(of) => format!("cut connections of {}", client(*of)),
         Fault::LoseReply(to) => format!("lose the next reply to {}", client(*to)),
         Fault::Partition { clients, nodes, way, lasts } => {
@@ -197,7 +210,10 @@ fn fault_of_journal(fault: &Fault) -> String {
             format!("appends of {} wait for {}", shard(*of), span(*lasts))
         }
         Fault::Refuse { shard: of, appends, cause } => {
-            let appends = count(usize::from(*appends), "append");
+            let appends = match appends {
+                1 => "append".to_owned(),
+                several => format!("{several} appends"),
+            };
             format!("refuse the next {appends} of {}: {cause:?}", shard(*of))
         }
         Fault::Unknown { shard: of, stored } => {

@@ -69,20 +69,31 @@ impl<'a> Able<'a> {
         let mut all = BTreeSet::new();
         for view in self.members(group) {
             let Some(spec) = spec(self.plan, view.client) else { continue };
-            let changes = self.plan.steps.iter().filter_map(|step| match &step.what {
-                Action::Op(client, Op::Subscribe(topics)) if *client == view.client => Some(topics),
-                _ => None,
-            });
-            let ever: Vec<&Vec<String>> = std::iter::once(&spec.topics).chain(changes).collect();
+            let ever = self.subscriptions(view.client);
             let Some(last) = ever.last() else { continue };
             // A static member that comes back does not rebalance for another subscription, as in
-            // Kafka, so that nobody may own what is new in it.
-            let is_dealt = |topic: &&String| {
-                spec.instance.is_none() || ever.iter().all(|topics| topics.contains(topic))
+            // Kafka, so that nobody may own what is new in it; the same instance may also have
+            // been another process.
+            let is_one =
+                |other: &ClientSpec| other.instance == spec.instance && other.group == spec.group;
+            let of_instance = (0..).zip(&self.plan.clients).filter(|(_, other)| is_one(other));
+            let ever: Vec<&Vec<String>> = match spec.instance {
+                Some(_) => of_instance.flat_map(|(n, _)| self.subscriptions(ClientId(n))).collect(),
+                None => Vec::new(),
             };
+            let is_dealt = |topic: &&String| ever.iter().all(|topics| topics.contains(topic));
             all.extend(last.iter().filter(is_dealt).cloned());
         }
         all
+    }
+
+    /// What a client subscribes to, first and last.
+    fn subscriptions(&self, of: ClientId) -> Vec<&'a Vec<String>> {
+        let changes = self.plan.steps.iter().filter_map(|step| match &step.what {
+            Action::Op(client, Op::Subscribe(topics)) if *client == of => Some(topics),
+            _ => None,
+        });
+        spec(self.plan, of).map(|spec| &spec.topics).into_iter().chain(changes).collect()
     }
 }
 
