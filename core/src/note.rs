@@ -171,6 +171,11 @@ pub enum Cause {
         /// Who.
         member: MemberId,
     },
+    /// A member that joined again was one too many for `group.max.size`, and is none any more.
+    GroupFull {
+        /// Who.
+        member: MemberId,
+    },
     /// Members got the JoinGroup answer and sent no SyncGroup in time.
     SyncTimeout {
         /// Who.

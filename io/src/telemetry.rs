@@ -121,6 +121,9 @@ impl std::fmt::Display for Why<'_> {
             Cause::SessionExpired { member } => {
                 write!(f, "{member} was silent for its session timeout")
             }
+            Cause::GroupFull { member } => {
+                write!(f, "{member} joined again and was too many for group.max.size")
+            }
             Cause::SyncTimeout { members } => write!(f, "no SyncGroup came from {members:?}"),
             Cause::AllJoined => f.write_str("all members have joined"),
             Cause::NobodyLeft => f.write_str("nobody is left"),

@@ -15,7 +15,7 @@ const SHRINK_RUNS: usize = 150;
 
 /// Looks for one of these properties to fail; says which did, after how many seeds, and how short
 /// the plan can be. Fails if none does.
-pub fn hunt(suite: Suite, kills: &[String]) -> ExitCode {
+pub fn hunt(suite: Suite, kills: &[String], reports: bool) -> ExitCode {
     let found: Mutex<Option<(u64, Outcome)>> = Mutex::new(None);
     let is_wanted = |outcome: &Outcome| {
         let id = outcome.failure.as_ref().map(quorate_sim::Failure::id);
@@ -36,7 +36,11 @@ pub fn hunt(suite: Suite, kills: &[String]) -> ExitCode {
         println!("alive after {} seeds; what failed: {:?}", summary.runs, summary.failures);
         return ExitCode::FAILURE;
     };
-    let shrunk = shrink(suite, outcome, SHRINK_RUNS).outcome;
+    let small = shrink(suite, outcome.clone(), SHRINK_RUNS);
+    if reports {
+        println!("{}", quorate_sim::report::report(suite, seed, &outcome, Some(&small)));
+    }
+    let shrunk = small.outcome;
     let id = shrunk.failure.as_ref().map_or("nothing", quorate_sim::Failure::id);
     let steps = shrunk.plan.steps.len();
     println!("{id} after {} seeds (seed {seed:#x}), shrunk to {steps} steps", summary.runs);
@@ -44,7 +48,7 @@ pub fn hunt(suite: Suite, kills: &[String]) -> ExitCode {
 }
 
 /// Judges mutants. The last line counts those that were killed and those that were not.
-pub fn mutants(only: Option<&str>, sample: Option<usize>, by: &str) -> ExitCode {
+pub fn mutants(only: Option<&str>, sample: Option<usize>, by: &str, reports: bool) -> ExitCode {
     let (top, folder) = (Path::new("."), Path::new("target/mutants"));
     let mut chosen = match mutants::all(top) {
         Ok(all) => all,
@@ -76,7 +80,7 @@ pub fn mutants(only: Option<&str>, sample: Option<usize>, by: &str) -> ExitCode 
     let mut killed = 0;
     for mutant in &chosen {
         bar.set_message(mutant.name.clone());
-        let (is_dead, words) = match judge(&copy, mutant) {
+        let (is_dead, words) = match judge(&copy, mutant, reports) {
             Ok(verdict) => verdict,
             Err(error) => (false, error.to_string()),
         };
@@ -90,12 +94,15 @@ pub fn mutants(only: Option<&str>, sample: Option<usize>, by: &str) -> ExitCode 
     ExitCode::from(u8::from(killed < chosen.len()))
 }
 
-fn judge(copy: &Copy, mutant: &Mutant) -> Result<(bool, String), MutantError> {
+fn judge(copy: &Copy, mutant: &Mutant, reports: bool) -> Result<(bool, String), MutantError> {
     let program = copy.build(mutant)?;
     let suite = mutant.suite.to_string();
     let kills = mutant.kills.join(",");
     let mut command = Command::new(&program);
     command.args(["hunt", "--suite", &suite, "--kills", &kills]);
+    if reports {
+        command.arg("--report");
+    }
     let output = command.output().map_err(|error| MutantError::Io { path: program, error })?;
     let words = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     Ok((output.status.success(), words))

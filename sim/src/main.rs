@@ -102,6 +102,9 @@ enum Command {
         /// What chooses a sample, such as a commit's hash.
         #[arg(long, default_value = "")]
         by: String,
+        /// Also print the report of what each breaks.
+        #[arg(long)]
+        report: bool,
     },
     /// Looks for a seed that violates one of these properties; how a mutant is judged.
     #[command(hide = true)]
@@ -112,6 +115,9 @@ enum Command {
         /// Ids of properties.
         #[arg(long, value_delimiter = ',')]
         kills: Vec<String>,
+        /// Print its report too.
+        #[arg(long)]
+        report: bool,
     },
 }
 
@@ -130,8 +136,10 @@ fn main() -> ExitCode {
             let from = Duration::try_from_secs_f64(from).unwrap_or_default();
             draw(&file, mermaid.then_some(from), ribbon)
         }
-        Command::Mutants { only, sample, by } => hunting::mutants(only.as_deref(), sample, &by),
-        Command::Hunt { suite, kills } => hunting::hunt(suite, &kills),
+        Command::Mutants { only, sample, by, report } => {
+            hunting::mutants(only.as_deref(), sample, &by, report)
+        }
+        Command::Hunt { suite, kills, report } => hunting::hunt(suite, &kills, report),
     }
 }
 

@@ -33,7 +33,7 @@ pub enum Suite {
     /// The core alone, in a world that is nothing but data.
     #[default]
     Direct,
-    /// The broker's shell over simulated sockets, by `turmoil`.
+    /// The whole broker around it, over sockets that are simulated.
     #[cfg(feature = "shell")]
     Shell,
 }

@@ -73,7 +73,7 @@ pub fn commit_in_each_state() -> Scenario {
 pub fn commit_of_a_zombie() -> Scenario {
     let mut run = Scenario::new(
         "commit_of_a_zombie",
-        "A member that slept longer than its session can not overwrite what others committed since.",
+        "A member that slept longer than its session can not overwrite what was committed since.",
     );
     let (a, b) = (run.client(scripted()), run.client(scripted()));
     run.at(s(1)).forms(&[a, b]);

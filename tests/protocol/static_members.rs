@@ -42,7 +42,7 @@ pub fn static_follower_restarts() -> Scenario {
 pub fn static_duplicate_is_fenced() -> Scenario {
     let mut run = Scenario::new(
         "static_duplicate_is_fenced",
-        "Of two processes with one instance id the newer one is the member, the older one is fenced.",
+        "Of two processes with one instance id the newer is the member, and the older is fenced.",
     );
     let (a, b) = (run.client(instance("one")), run.client(instance("two")));
     let twin = run.client(instance("two"));

@@ -185,6 +185,10 @@ impl ClassicGroup {
         if let Some(timer) = self.pending_join.remove(id) {
             cx.env.timers.discard(&timer);
         }
+        if self.members.contains(id) {
+            let cause = Cause::GroupFull { member: id.clone() };
+            cx.note(NoteKind::Member, |group| Note::Member { group: group.clone(), cause });
+        }
         self.remove(cx, id);
     }
 

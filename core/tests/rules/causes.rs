@@ -34,6 +34,24 @@ fn the_life_of_a_group_is_told_transition_by_transition() {
     assert_eq!(told.collect::<Vec<_>>(), expected);
 }
 
+/// Three members are loaded into a group that may have two: who joins last is let go.
+#[test]
+fn a_member_that_is_one_too_many_is_told() {
+    let mut bench = Bench::new(quick());
+    let (ids, _) = bench.stable(&[None, None, None]);
+    bench.config.max_group_size = 2;
+    bench.reload();
+    for id in &ids {
+        bench.send(Join::new().member(id).v9());
+    }
+    let told = bench.notes.iter().filter_map(|note| match note {
+        Note::Member { cause: cause @ Cause::GroupFull { .. }, .. } => Some(cause.clone()),
+        _ => None,
+    });
+    let expected = [Cause::GroupFull { member: ids[2].clone() }];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+}
+
 #[test]
 fn a_member_that_goes_while_others_join_is_told_too() {
     let mut bench = Bench::new(quick());

@@ -25,6 +25,19 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Oracle + Send>> {
     all
 }
 
+/// All properties, by family.
+pub fn properties() -> impl Iterator<Item = Property> {
+    let families = [
+        replies::PROPERTIES,
+        durability::PROPERTIES,
+        classic::PROPERTIES,
+        offsets::PROPERTIES,
+        placement::PROPERTIES,
+        liveness::PROPERTIES,
+    ];
+    families.into_iter().flatten().copied()
+}
+
 /// A property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Property {

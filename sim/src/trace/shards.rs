@@ -127,6 +127,7 @@ fn cause(names: &mut Names, cause: &Cause) -> String {
             format!("-{} left{}", names.member(member), because(reason.as_ref()))
         }
         Cause::SessionExpired { member } => format!("-{} expired", names.member(member)),
+        Cause::GroupFull { member } => format!("-{} one too many", names.member(member)),
         Cause::SyncTimeout { members } => format!("no sync of {{{}}}", names.members(members)),
         Cause::AllJoined => "all joined".to_owned(),
         Cause::NobodyLeft => "nobody left".to_owned(),
