@@ -7,7 +7,7 @@ use std::path::Path;
 use quorate_sim::mutants::{MutantError, all, sample};
 
 fn top() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 #[test]
