@@ -25,7 +25,12 @@ struct Shrinker {
     best: Outcome,
     runs: usize,
     limit: usize,
+    /// Events that further runs may take: some plans run for very long.
+    events: usize,
 }
+
+/// A few seconds of them.
+const MOST_EVENTS: usize = 3_000_000;
 
 /// Shrinks a run that failed, with at most `limit` further runs.
 #[must_use]
@@ -33,7 +38,7 @@ pub fn shrink(suite: Suite, failed: Outcome, limit: usize) -> Shrunk {
     let Some(id) = failed.failure.as_ref().map(crate::Failure::id) else {
         return Shrunk { outcome: failed, runs: 0 };
     };
-    let mut shrinker = Shrinker { suite, id, best: failed, runs: 0, limit };
+    let mut shrinker = Shrinker { suite, id, best: failed, runs: 0, limit, events: MOST_EVENTS };
     shrinker.cut_off();
     loop {
         let before = size(&shrinker.best.plan);
@@ -55,11 +60,12 @@ fn size(plan: &Plan) -> usize {
 impl Shrinker {
     /// Keeps the plan if it fails in the same way.
     fn try_plan(&mut self, plan: Plan) -> bool {
-        if self.runs >= self.limit || plan == self.best.plan {
+        if self.runs >= self.limit || self.events == 0 || plan == self.best.plan {
             return false;
         }
         self.runs += 1;
         let outcome = self.suite.run(&plan);
+        self.events = self.events.saturating_sub(outcome.events.len());
         let is_same = outcome.failure.as_ref().is_some_and(|failure| failure.id() == self.id);
         if is_same {
             self.best = outcome;

@@ -132,8 +132,8 @@ fn agrees(specs: &[&ClientSpec]) -> bool {
     first.assignors.iter().any(by_all)
 }
 
-/// A group whose record is larger than a batch may be is never stored; nor is anything where
-/// requests may have no batch in flight.
+/// A group whose record is larger than a batch may be is never stored. Where fewer batches may be
+/// in flight than there are clients, somebody is refused for it again and again.
 fn may_write(plan: &Plan, specs: &[&ClientSpec]) -> bool {
     let names: usize = plan.topics.iter().map(|topic| topic.name.len() + 20).sum();
     let partitions: usize =
@@ -143,7 +143,7 @@ fn may_write(plan: &Plan, specs: &[&ClientSpec]) -> bool {
     let is_waited_for = plan.knobs.write_timeout > plan.knobs.journal.max * 2;
     is_waited_for
         && plan.knobs.max_batch_bytes > 200 + member * specs.len()
-        && plan.knobs.max_in_flight > plan.knobs.in_flight_reserve
+        && plan.knobs.max_in_flight >= plan.knobs.in_flight_reserve + plan.clients.len()
 }
 
 /// A session that the broker refuses, or that is over before two heartbeats are heard, cannot
