@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quorate_core::request::{
-    DeleteGroups, DescribeGroups, LeaveGroup, Leaver, ListGroups, OffsetDelete,
+    Assignment, DeleteGroups, DescribeGroups, LeaveGroup, Leaver, ListGroups, OffsetDelete,
 };
 use quorate_core::{
     ErrorCode, Generation, InstanceId, MemberId, Request, Response, Text, response,
@@ -82,7 +82,15 @@ impl Client {
                 join.protocol_type = Text::from(protocol_type);
                 Request::JoinGroup(join)
             }
-            Ask::Sync => self.sync_group(member, instance, false),
+            Ask::Sync => {
+                let mut request = self.sync_group(member, instance, false);
+                // A consumer's is not what it dealt before, so that it shows whose counts.
+                if let (Request::SyncGroup(sync), Drive::Consumer) = (&mut request, self.spec.drive)
+                {
+                    rotate(&mut sync.assignments);
+                }
+                request
+            }
             Ask::Heartbeat => self.heartbeat(member, instance),
             Ask::LeaveGroup => self.leave_group(member, instance),
             Ask::Commit { topic, partitions, offset, metadata } => {
@@ -184,5 +192,13 @@ impl Client {
     /// The broker for what a consumer wants; a scripted client has none of its own.
     pub(super) fn coordinator(&self) -> Option<NodeIndex> {
         self.life.coordinator.filter(|_| self.spec.drive == Drive::Consumer)
+    }
+}
+
+/// Each member gets what the next one was to get.
+fn rotate(assignments: &mut [Assignment]) {
+    for place in 1..assignments.len() {
+        let (before, rest) = assignments.split_at_mut(place);
+        std::mem::swap(&mut before[place - 1].assignment, &mut rest[0].assignment);
     }
 }

@@ -133,7 +133,10 @@ impl Making<'_> {
             }
             Kind::Stale => {
                 let asks = [Ask::Join, Ask::Sync, Ask::Heartbeat, Ask::Heartbeat, Ask::LeaveGroup];
-                let (ask, who) = (self.stream.pick(&asks).clone(), self.somebody());
+                let (ask, mut who) = (self.stream.pick(&asks).clone(), self.somebody());
+                if ask == Ask::Sync && self.stream.chance(50) {
+                    who = Who::Itself;
+                }
                 self.op(at, client, Op::Say(ask, who));
             }
             Kind::Admin => {
