@@ -6,7 +6,8 @@
 //! what is to be done in [`Out`].
 //!
 //! Also decided here: when a shard is loaded, how many load at once, what is answered meanwhile,
-//! and that one which panics is loaded again, until it has panicked three times within a minute.
+//! that one which panics is loaded again, until it has panicked three times within a minute, and
+//! that a journal which does not give a shard is asked for it again.
 
 mod place;
 #[cfg(test)]
@@ -33,6 +34,8 @@ const LOADS_AT_ONCE: usize = 2;
 /// A shard that panics this often within [`PANIC_WINDOW`] is not loaded again.
 const PANICS: usize = 3;
 const PANIC_WINDOW: Duration = Duration::from_secs(60);
+/// After so long a journal that did not give a shard is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The shards of one thread. See the module for what it decides.
 #[derive(Debug)]
@@ -89,6 +92,12 @@ pub enum Fault {
         /// Why.
         reason: String,
     },
+    /// The journal does not give it. Told once, until it does.
+    #[error(
+        "is not given by the journal, which is asked again and again; until it is given it is \
+             NOT_COORDINATOR"
+    )]
+    Away,
     /// Another incarnation has it, or nobody can tell what is stored.
     #[error("lost its journal: {reason}; it is loaded again")]
     Fenced {
@@ -165,7 +174,7 @@ impl Turn {
         for place in &mut self.places {
             match place.state {
                 State::Active(_) => self.inbox.push_back((place.id, Input::Resign)),
-                State::Loading(_) | State::Waiting => place.state = State::Gone,
+                State::Loading(_) | State::Waiting | State::Away(_) => place.state = State::Gone,
                 State::Gone => {}
             }
         }
@@ -202,7 +211,7 @@ impl Turn {
         }
         for index in 0..self.places.len() {
             if self.places[index].deadline().is_some_and(|due| due <= now.mono) {
-                self.step(now, index, Input::Deadline, out);
+                self.due(now, index, out);
             }
         }
         for place in &mut self.places {
@@ -210,6 +219,15 @@ impl Turn {
                 out.appends.extend(active.flush(place.id));
             }
         }
+    }
+
+    fn due(&mut self, now: Now, index: usize, out: &mut Out) {
+        let place = &mut self.places[index];
+        if let State::Away(again) = &mut place.state {
+            *again = None;
+            return out.acquire.push(place.id);
+        }
+        self.step(now, index, Input::Deadline, out);
     }
 
     fn index(&self, shard: ShardId) -> usize {
@@ -221,7 +239,7 @@ impl Turn {
         let error = match self.places[index].state {
             State::Active(_) => return self.step(now, index, input, out),
             State::Waiting | State::Loading(_) => ErrorCode::CoordinatorLoadInProgress,
-            State::Gone => ErrorCode::NotCoordinator,
+            State::Away(_) | State::Gone => ErrorCode::NotCoordinator,
         };
         if let Input::Request { token, body, .. } = input {
             out.outcomes.push((token, Outcome::Reply(refuse(&body, error))));
@@ -297,10 +315,7 @@ impl Turn {
                     _ => {}
                 }
             }
-            Completion::Unavailable { shard } => {
-                let reason = "the journal does not give it".to_owned();
-                self.not_loaded(self.index(shard), reason, out);
-            }
+            Completion::Unavailable { shard } => self.not_given(now, self.index(shard), out),
             Completion::Append { shard, epoch, outcome } => {
                 let index = self.index(shard);
                 match &mut self.places[index].state {
@@ -361,7 +376,7 @@ impl Turn {
     ) {
         let index = self.index(shard);
         let place = &mut self.places[index];
-        if !matches!(place.state, State::Waiting) {
+        if !matches!(place.state, State::Waiting | State::Away(None)) {
             return;
         }
         place.loads += 1;
@@ -414,6 +429,7 @@ impl Turn {
                 let effects = self.effects.as_slice();
                 self.tap.iter().for_each(|tap| tap.loaded(now, effects, &shard));
                 self.places[index].state = State::Active(Box::new(Active::new(shard)));
+                self.places[index].is_told_away = false;
                 self.effects(index, out);
             }
             Err(panic) => {
@@ -425,13 +441,26 @@ impl Turn {
         self.load_more(out);
     }
 
-    fn not_loaded(&mut self, index: usize, reason: String, out: &mut Out) {
+    /// The journal does not give a shard, or not all of its rows.
+    fn not_given(&mut self, now: Now, index: usize, out: &mut Out) {
         let place = &mut self.places[index];
         match &place.state {
             State::Loading(loading) => self.loading -= usize::from(loading.asked),
-            State::Waiting => {}
-            State::Active(_) | State::Gone => return,
+            State::Waiting | State::Away(None) => {}
+            State::Active(_) | State::Away(Some(_)) | State::Gone => return,
         }
+        place.state = State::Away(Some(now.mono + ASK_AGAIN));
+        if !std::mem::replace(&mut place.is_told_away, true) {
+            out.faults.push((place.id, Fault::Away));
+        }
+        self.load_more(out);
+    }
+
+    /// What the journal has of a shard is no shard.
+    fn not_loaded(&mut self, index: usize, reason: String, out: &mut Out) {
+        let place = &mut self.places[index];
+        let State::Loading(loading) = &place.state else { return };
+        self.loading -= usize::from(loading.asked);
         place.state = State::Gone;
         out.faults.push((place.id, Fault::NotLoaded { reason }));
         self.load_more(out);

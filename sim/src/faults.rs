@@ -144,12 +144,6 @@ impl Journals {
         }
     }
 
-    /// Brokers that could not load a shard that they lead, since the last call.
-    pub fn gave_up(&self) -> Vec<NodeIndex> {
-        let mut state = self.state();
-        state.logs.values_mut().filter_map(|log| log.gave_up.take()).collect()
-    }
-
     /// Nothing goes wrong any more.
     pub fn heal(&self) {
         self.state().logs.values_mut().for_each(Log::heal);

@@ -17,7 +17,7 @@
 //!   the one before, which does not know, and is stopped once `unaware` has passed. What it is
 //!   fenced from it does not get again, and says NOT_COORDINATOR for.
 //! - `Resign` and `RestartWith` are a stop in order, and a start: `Resign` at once.
-//! - `FailLoad` leaves a shard away until the broker is started again, which is done soon after.
+//! - `FailLoad` leaves a shard away until the broker asks for it again.
 //! - `StaleMetadata` holds changes of topics back; of leaders a broker hears from the journal only.
 //! - `Compact` changes no replay: the memory journal has live rows only, in any order.
 //! - Clocks are true: `WallJump`, `WallFreeze` and clock rates are not for the shell, nor are
@@ -83,7 +83,6 @@ enum Wake {
     Start(NodeIndex, u64),
     Superseded(NodeIndex, u64),
     ClientTopics(ClientId),
-    Restart(NodeIndex, u64),
     Heal,
     Converged,
     End,
@@ -206,7 +205,6 @@ impl<'p> World<'p> {
             },
             Wake::Start(node, start) => self.starts_again(node, start),
             Wake::Superseded(node, process) => self.superseded(node, process),
-            Wake::Restart(node, process) => self.restart(node, process),
             Wake::ClientTopics(client) => {
                 let topics = self.controller.view();
                 self.actors[usize::from(client.0)].tell(ClientInput::Topics(topics));

@@ -13,6 +13,8 @@ pub(super) struct Place {
     pub loads: u64,
     /// When it panicked, as far back as it matters.
     pub panics: Vec<Instant>,
+    /// Whether an operator was told that the journal does not give it.
+    pub is_told_away: bool,
 }
 
 #[derive(Debug)]
@@ -23,6 +25,9 @@ pub(super) enum State {
     Loading(Box<Loading>),
     /// It serves.
     Active(Box<Active>),
+    /// The journal does not give it, and is asked again then: NOT_COORDINATOR. No time while it is
+    /// being asked: until it has said yes, who waits for the shard looks for it elsewhere.
+    Away(Option<Instant>),
     /// It is not coming back: NOT_COORDINATOR.
     Gone,
 }
@@ -47,12 +52,13 @@ pub(super) struct Active {
 
 impl Place {
     pub fn new(id: ShardId) -> Place {
-        Place { id, state: State::Waiting, loads: 0, panics: Vec::new() }
+        Place { id, state: State::Waiting, loads: 0, panics: Vec::new(), is_told_away: false }
     }
 
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Active(active) => active.deadline,
+            State::Away(again) => *again,
             _ => None,
         }
     }
@@ -61,7 +67,7 @@ impl Place {
         match &self.state {
             State::Active(active) => active.queue.is_empty() && !active.in_flight,
             State::Waiting | State::Loading(_) => false,
-            State::Gone => true,
+            State::Away(_) | State::Gone => true,
         }
     }
 }

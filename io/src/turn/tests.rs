@@ -330,3 +330,85 @@ fn a_shard_that_panics_now_and_then_is_always_loaded_again() {
         world.load(now);
     }
 }
+
+/// The journal's answers to what was asked of it are lost; instead it gives nothing.
+fn gives_nothing(world: &mut World) {
+    let acquire = std::mem::take(&mut world.out.acquire).into_iter();
+    let replay = std::mem::take(&mut world.out.replay).into_iter().map(|(shard, _)| shard);
+    let none = acquire.chain(replay).map(|shard| Completion::Unavailable { shard });
+    world.completions.extend(none);
+}
+
+#[test]
+fn a_shard_that_the_journal_does_not_give_is_asked_for_again_each_second() {
+    let mut world = World::new();
+    gives_nothing(&mut world);
+    world.turn(at(0));
+    let away = [(ShardId(0), Fault::Away), (ShardId(1), Fault::Away)];
+    assert_eq!(std::mem::take(&mut world.out.faults), away);
+    assert!(world.turn.is_quiet());
+    assert_eq!(world.turn.next_deadline(), Some(at(1_000).mono));
+    world.turn(at(999));
+    assert_eq!(world.out.acquire, []);
+    for second in 1..4 {
+        world.turn(at(second * 1_000));
+        assert_eq!(world.out.acquire, [ShardId(0), ShardId(1)]);
+        // While the journal is asked, and after it has said no.
+        for token in [1, 2] {
+            world.ask(token, 0, heartbeat("a"));
+            world.turn(at(second * 1_000));
+            let elsewhere = Outcome::Reply(Response::Heartbeat(ErrorCode::NotCoordinator));
+            assert_eq!(world.outcomes(), [(token, elsewhere)]);
+            gives_nothing(&mut world);
+        }
+        assert_eq!(world.out.faults, [], "an operator is told once");
+    }
+    world.turn(at(4_000));
+    world.carry_out();
+    world.turn(at(4_001));
+    world.load(at(4_001));
+    world.store(3, 0, at(4_002));
+}
+
+#[test]
+fn a_load_that_fails_half_way_begins_again_a_second_later() {
+    let mut world = World::loaded();
+    world.store(1, 0, at(1));
+    let message = || "told to".to_owned();
+    assert_eq!(world.panic(2, 0, at(2)), [(ShardId(0), Fault::Panicked { message: message() })]);
+    world.carry_out();
+    world.turn(at(3));
+    assert_eq!(world.out.replay.len(), 1);
+    gives_nothing(&mut world);
+    world.turn(at(4));
+    assert_eq!(std::mem::take(&mut world.out.faults), [(ShardId(0), Fault::Away)]);
+    world.ask(3, 0, commit("a"));
+    world.turn(at(5));
+    assert_eq!(world.outcomes(), [(3, committed(ErrorCode::NotCoordinator))]);
+    world.turn(at(1_004));
+    assert_eq!(world.out.acquire, [ShardId(0)]);
+    world.carry_out();
+    world.turn(at(1_005));
+    world.load(at(1_005));
+    assert_eq!(world.turn.active().next().expect("it serves").rows().len(), 1);
+    // What fails again later is told again.
+    assert_eq!(
+        world.panic(4, 0, at(1_006)),
+        [(ShardId(0), Fault::Panicked { message: message() })]
+    );
+    gives_nothing(&mut world);
+    world.turn(at(1_007));
+    assert_eq!(world.out.faults, [(ShardId(0), Fault::Away)]);
+}
+
+#[test]
+fn who_stops_no_longer_asks_for_what_the_journal_does_not_give() {
+    let mut world = World::new();
+    gives_nothing(&mut world);
+    world.turn(at(0));
+    world.turn.resign();
+    assert_eq!(world.turn.next_deadline(), None);
+    world.turn(at(2_000));
+    assert_eq!(world.out.acquire, []);
+    assert!(world.turn.is_quiet());
+}

@@ -50,8 +50,6 @@ pub(super) struct Log {
     pub unknown: Option<bool>,
     pub slow: Duration,
     pub fails: bool,
-    /// The leader, if it could not load.
-    pub gave_up: Option<NodeIndex>,
 }
 
 #[derive(Debug)]
@@ -87,7 +85,6 @@ impl Log {
             unknown: None,
             slow: Duration::ZERO,
             fails: false,
-            gave_up: None,
         }
     }
 
@@ -158,7 +155,7 @@ impl Log {
         let loading = self.loading.as_mut().expect("it was just begun");
         let goes_on = std::mem::replace(&mut loading.begun, true);
         if loading.fails && (goes_on || loading.parts.len() <= 1) {
-            (self.loading, self.gave_up) = (None, Some(self.leader));
+            self.loading = None;
             return (Completion::Unavailable { shard }, slow);
         }
         let rows = loading.parts.pop_front().unwrap_or_default();

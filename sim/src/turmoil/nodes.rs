@@ -189,16 +189,7 @@ impl World<'_> {
         }
     }
 
-    /// An operator starts a broker anew that lacks a shard.
-    pub(super) fn restart(&mut self, index: NodeIndex, process: u64) {
-        let running = self.node(index).and_then(|node| node.running.as_ref());
-        if running.is_some_and(|running| running.number == process) {
-            self.end_process(index, Death::Kill, None);
-            self.start_process(index);
-        }
-    }
-
-    /// Processes that have ended in order, pauses that are over, shards that nobody has.
+    /// Processes that have ended in order, and pauses that are over.
     pub(super) fn look_after_nodes(&mut self) {
         let at = self.stage.at();
         for index in (0..self.nodes.len() as u16).map(NodeIndex) {
@@ -210,12 +201,6 @@ impl World<'_> {
             let ended = node.running.as_ref().filter(|running| running.life.has_stopped());
             if let Some(then) = ended.map(|running| running.then) {
                 self.end_process(index, Death::Kill, Some(then));
-            }
-        }
-        for index in self.journals.gave_up() {
-            let running = self.node(index).and_then(|node| node.running.as_ref());
-            if let Some(number) = running.map(|running| running.number) {
-                self.plan(at + Duration::from_millis(500), Wake::Restart(index, number));
             }
         }
     }
