@@ -97,7 +97,10 @@ fn awaiting_is_counted(id: &GroupId, live: &ClassicGroup) {
     let parked = live.members.iter().filter(|member| member.join.is_some()).count();
     assert_eq!(parked, live.awaiting_join, "C15: awaiting members of group {id} are counted");
     let strangers = live.pending_sync.iter().filter(|id| !live.members.contains(id)).count();
-    let may_be_replaced = live.state == State::Stable && !live.static_members.is_empty();
+    // An id that was replaced in Stable, or, as in Kafka, the new one where its record was refused
+    // when the next generation had begun (spec classic 6.7).
+    let is_on = matches!(live.state, State::Stable | State::CompletingRebalance);
+    let may_be_replaced = is_on && !live.static_members.is_empty();
     let all_members = strangers == 0 || may_be_replaced;
     assert!(all_members, "C15: who is to sync in group {id} is a member, or was one");
     let syncs = live.members.iter().filter(|member| member.sync.is_some()).count();
