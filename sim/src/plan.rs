@@ -6,12 +6,14 @@
 //! client and journal, so that leaving a part out does not change the rest.
 
 mod classes;
+mod refusal;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use classes::FaultClass;
+pub use refusal::Refusal;
 
 /// A client of a plan, by its place in [`Plan::clients`].
 #[derive(
@@ -572,17 +574,4 @@ impl Nonsense {
         Nonsense::UnknownVersion,
         Nonsense::Overcounted,
     ];
-}
-
-/// As what an append is refused; [`quorate_core::RejectCause`] as a plan has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Refusal {
-    /// It is too large.
-    TooLarge,
-    /// There is no room, or there are too few replicas.
-    NotEnoughReplicas,
-    /// The journal cannot write.
-    Storage,
-    /// The journal's leader is elsewhere.
-    NotLeader,
 }

@@ -125,7 +125,7 @@ impl Oracle for Offsets {
                         Effect::Note(_) => {}
                     }
                 }
-                ledger.decided(input, context.before);
+                ledger.decided(input);
                 ledger.watch(*now, context);
             }
             (What::Topics { view }, _) => {

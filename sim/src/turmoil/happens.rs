@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use quorate_core::{RejectCause, ShardId};
+use quorate_core::ShardId;
 
 use super::nodes::Death;
 use super::{Wake, World, nonsense};
 use crate::event::{FaultText, What};
-use crate::plan::{ClientId, Fault, NodeIndex, Refusal, ShardIndex};
+use crate::plan::{ClientId, Fault, NodeIndex, ShardIndex};
 
 impl World<'_> {
     pub(super) fn fault(&mut self, fault: &Fault) {
@@ -82,7 +82,7 @@ impl World<'_> {
         match *fault {
             Fault::Stall { shard, lasts } => self.journals.stall(id(shard), at + lasts),
             Fault::Refuse { shard, appends, cause } => {
-                self.journals.refuse(id(shard), appends, cause_of(cause));
+                self.journals.refuse(id(shard), appends, cause.cause());
             }
             Fault::Unknown { shard, stored } => self.journals.forget_outcome(id(shard), stored),
             Fault::Compact { shard, up_to, tombstones } => {
@@ -115,14 +115,5 @@ impl World<'_> {
             let takes = self.client_news.latency(&self.plan.knobs.metadata);
             self.plan(at + takes, Wake::ClientTopics(client));
         }
-    }
-}
-
-fn cause_of(refusal: Refusal) -> RejectCause {
-    match refusal {
-        Refusal::TooLarge => RejectCause::TooLarge,
-        Refusal::NotEnoughReplicas => RejectCause::NotEnoughReplicas,
-        Refusal::Storage => RejectCause::Storage,
-        Refusal::NotLeader => RejectCause::NotLeader,
     }
 }

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_core::{RejectCause, ShardId, Topic, TopicName};
+use quorate_core::{ShardId, Topic, TopicName};
 use uuid::Uuid;
 
 use super::fabric::Down;
 use super::node::{Item, Leader, News, Process, Seat};
 use super::{Wake, World};
 use crate::event::{Ended, FaultText, What};
-use crate::plan::{ClientId, Fault, NodeIndex, Refusal, ShardIndex, TopicSpec};
+use crate::plan::{ClientId, Fault, NodeIndex, ShardIndex, TopicSpec};
 
 /// How a process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl World<'_> {
             }
             Fault::Refuse { shard, appends, cause } => {
                 let Some((_, index)) = known(shard) else { return };
-                self.stores[index].journal.refuse(appends, cause_of(cause));
+                self.stores[index].journal.refuse(appends, cause.cause());
             }
             Fault::Unknown { shard, stored } => {
                 let Some((_, index)) = known(shard) else { return };
@@ -302,13 +302,4 @@ impl World<'_> {
 fn pairs(clients: &[ClientId], nodes: &[NodeIndex]) -> Vec<(ClientId, NodeIndex)> {
     let of = |client: &ClientId| nodes.iter().map(|node| (*client, *node)).collect::<Vec<_>>();
     clients.iter().flat_map(of).collect()
-}
-
-fn cause_of(refusal: Refusal) -> RejectCause {
-    match refusal {
-        Refusal::TooLarge => RejectCause::TooLarge,
-        Refusal::NotEnoughReplicas => RejectCause::NotEnoughReplicas,
-        Refusal::Storage => RejectCause::Storage,
-        Refusal::NotLeader => RejectCause::NotLeader,
-    }
 }

@@ -234,7 +234,7 @@ impl Ledger {
     }
 
     /// A request that came with this step, and did not have to wait for its group, is decided.
-    pub(super) fn decided(&mut self, input: &Input, before: &Groups) {
+    pub(super) fn decided(&mut self, input: &Input) {
         let Input::Request { token, body, .. } = input else { return };
         if !matches!(body, Request::OffsetFetch(_) | Request::OffsetDelete(_)) {
             return;
@@ -245,7 +245,6 @@ impl Ledger {
         let is_of =
             |batch: &&Batch| batch.records.iter().any(|record| groups.contains(record.key.group()));
         let saw = self.in_flight.iter().filter(is_of).map(|batch| batch.id).collect();
-        let _ = before;
         if let Some(open) = self.open.get_mut(token).filter(|open| !open.is_deferred) {
             (open.rows, open.saw) = (Some(rows), saw);
         }
