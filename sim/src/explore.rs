@@ -11,14 +11,15 @@ mod client;
 mod model;
 mod names;
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Mutex;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
 use crate::oracle::{Found, Violation};
 use check::Judge;
-use model::{Action, State};
+use model::{Action, MayStill, Print, State};
 use names::Names;
 
 pub use check::PROPERTIES;
@@ -56,7 +57,9 @@ pub enum Plant {
 /// What an exploration came to.
 #[derive(Debug)]
 pub struct Report {
-    /// How many situations there are.
+    /// How many situations there are. One in which the same may happen as in another, only less
+    /// often, is not counted; nor is one that differs only in who is who, or by how much all
+    /// generations are higher.
     pub states: usize,
     /// How many steps lead from one to another.
     pub steps: usize,
@@ -84,118 +87,117 @@ impl fmt::Display for Counterexample {
     }
 }
 
-const SHARDS: usize = 64;
+/// How a situation was first reached.
+struct Reached {
+    is: Print,
+    from: Print,
+    by: Action,
+}
 
-/// Some situations: from which each was first reached, by what.
-type Part = Mutex<BTreeMap<u64, (u64, Action)>>;
-
-/// All situations, by the first bits of their fingerprints.
-struct Seen(Vec<Part>);
+/// All situations, those that differ only in what may still happen side by side, and how much may
+/// in those that are equal but for the number of their generation.
+#[derive(Default)]
+struct Seen {
+    reached: HashMap<u64, Vec<Reached>, FixedState>,
+    shifted: HashMap<u64, Vec<MayStill>, FixedState>,
+}
 
 impl Seen {
-    fn is_new(&self, state: u64, from: u64, by: Action) -> bool {
-        let mut part = self.part(state).lock().expect("no thread panics here");
-        match part.entry(state) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(entry) => {
-                entry.insert((from, by));
-                true
+    /// Whether nothing that was seen is the same and leaves as much to happen. What can happen
+    /// from there on, and all that can be wrong with it, is found from the other one as well.
+    fn is_new(&mut self, is: Print, from: Print, by: Action) -> bool {
+        if let Some(shifted) = is.shifted {
+            let same = self.shifted.entry(shifted).or_default();
+            if same.iter().any(|left| left.covers(is.left)) {
+                return false;
             }
+            same.push(is.left);
         }
+        let same = self.reached.entry(is.situation).or_default();
+        let is_new = !same.iter().any(|known| known.is.left.covers(is.left));
+        if is_new {
+            same.push(Reached { is, from, by });
+        }
+        is_new
     }
 
-    fn part(&self, state: u64) -> &Part {
-        &self.0[(state >> 58) as usize]
-    }
-
-    fn path_to(&self, mut state: u64) -> Vec<Action> {
-        let mut path = Vec::new();
-        while let Some((from, by)) =
-            self.part(state).lock().expect("no thread panics here").get(&state).copied()
-        {
-            if from == state {
-                break;
+    fn way_to(&self, mut state: Print) -> Vec<Action> {
+        let mut way = Vec::new();
+        loop {
+            let reached = self.reached.get(&state.situation).into_iter().flatten();
+            match reached.into_iter().find(|reached| reached.is == state) {
+                Some(reached) if reached.from != state => {
+                    way.push(reached.by);
+                    state = reached.from;
+                }
+                _ => break,
             }
-            path.push(by);
-            state = from;
         }
-        path.reverse();
-        path
+        way.reverse();
+        way
     }
 }
 
-/// What one thread found while it expanded its part of a level.
-#[derive(Default)]
-struct Expanded {
-    next: Vec<(u64, State)>,
-    steps: usize,
-    marks: BTreeSet<&'static str>,
-    violated: Option<(u64, Action)>,
-}
-
-/// Explores a world to its end, or to the first violation. With one thread, always the same one.
+/// Explores a world to its end, or to the first violation. One thread alone: what situations share
+/// is counted, and two threads would spend more on the counts than they win.
 #[must_use]
-pub fn explore(scope: &Scope, threads: usize) -> Report {
-    let seen = Seen((0..SHARDS).map(|_| Mutex::default()).collect());
+pub fn explore(scope: &Scope) -> Report {
+    let mut seen = Seen::default();
     let start = State::start(scope);
-    let first = start.fingerprint();
+    let first = start.print();
     seen.is_new(first, first, Action::Fire);
     let mut level = vec![(first, start)];
     let mut report =
         Report { states: 1, steps: 0, depth: 0, marks: BTreeSet::new(), counterexample: None };
     while !level.is_empty() {
-        let size = level.len().div_ceil(threads);
-        let parts: Vec<Vec<_>> = {
-            let mut rest = level.into_iter();
-            (0..threads).map(|_| rest.by_ref().take(size).collect()).collect()
-        };
-        let done: Vec<Expanded> = std::thread::scope(|threads| {
-            let run = |part| threads.spawn(|| expand(scope, &seen, part));
-            let running: Vec<_> = parts.into_iter().map(run).collect();
-            running.into_iter().map(|thread| thread.join().expect("the core panics")).collect()
-        });
-        level = Vec::new();
-        let mut violated = None;
-        for part in done {
-            report.steps += part.steps;
-            report.marks.extend(part.marks);
-            violated = violated.or(part.violated);
-            level.extend(part.next);
+        let mut next = Vec::new();
+        for (from, state) in level {
+            let violated = report.expand(scope, &mut seen, &mut next, from, &state);
+            if let Some(action) = violated {
+                let mut way = seen.way_to(from);
+                way.push(action);
+                report.counterexample = tell(scope, &way);
+                return report;
+            }
         }
+        level = next;
         report.states += level.len();
         report.depth += usize::from(!level.is_empty());
-        if let Some((from, action)) = violated {
-            let mut path = seen.path_to(from);
-            path.push(action);
-            report.counterexample = tell(scope, &path);
-            return report;
-        }
     }
     report
 }
 
-fn expand(scope: &Scope, seen: &Seen, part: Vec<(u64, State)>) -> Expanded {
-    let mut out = Expanded::default();
-    for (from, state) in part {
+impl Report {
+    /// All that can happen next; what does that must not.
+    fn expand(
+        &mut self,
+        scope: &Scope,
+        seen: &mut Seen,
+        next: &mut Vec<(Print, State)>,
+        from: Print,
+        state: &State,
+    ) -> Option<Action> {
         let before = state.view();
         for action in state.actions(scope) {
             let stepped = state.after(scope, before.as_ref(), action);
-            let marks = &mut out.marks;
-            let before = before.as_ref();
-            let mut judge = Judge { scope, action, before, found: Found::default(), marks };
-            let next = judge.finish(stepped);
-            out.steps += 1;
-            if judge.found.first().is_some() {
-                out.violated = Some((from, action));
-                return out;
+            let (before, found) = (before.as_ref(), Found::default());
+            let mut judge = Judge { scope, action, before, found, marks: &mut self.marks };
+            let after = judge.finish(stepped);
+            self.steps += 1;
+            let print = after.print();
+            let is_new = seen.is_new(print, from, action);
+            if is_new {
+                judge.holds(&after);
             }
-            let print = next.fingerprint();
-            if seen.is_new(print, from, action) {
-                out.next.push((print, next));
+            if judge.found.first().is_some() {
+                return Some(action);
+            }
+            if is_new {
+                next.push((print, after));
             }
         }
+        None
     }
-    out
 }
 
 /// Goes the way again, and writes down what happens.
@@ -213,6 +215,7 @@ fn tell(scope: &Scope, path: &[Action]) -> Option<Counterexample> {
         let (found, marks) = (Found::default(), &mut marks);
         let mut judge = Judge { scope, action: *action, before, found, marks };
         state = judge.finish(stepped);
+        judge.holds(&state);
         if let Some(violation) = judge.found.first() {
             let detail = names.shorten(&violation.detail);
             lines.push(format!("      ** {detail}"));

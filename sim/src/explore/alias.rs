@@ -4,6 +4,9 @@
 //! lives. Everything that names a client is made to be recognised here: see [`client_name`],
 //! [`token`], [`assignment`] and [`metadata`].
 //!
+//! Generations are numbers from 0 to 99; nothing else that is hashed as an `i32` is one of these.
+//! Where none can begin anew, only how far they are from each other matters.
+//!
 //! An approximation in one place: timers of one instant run in the order of ids, which this
 //! takes for equal.
 
@@ -54,12 +57,17 @@ pub struct Alias<'a> {
     clients: [u8; 4],
     next: u8,
     ids: Vec<(u8, u64)>,
+    /// The first generation that appeared, if they are told apart by their distance only.
+    first: Option<i32>,
+    relative: bool,
 }
 
 impl<'a> Alias<'a> {
-    /// One that has seen nobody.
-    pub fn new(inner: FoldHasher<'a>) -> Alias<'a> {
-        Alias { inner, clients: [u8::MAX; 4], next: 0, ids: Vec::new() }
+    /// One that has seen nobody. With `relative`, generations are told apart by how far they are
+    /// from each other.
+    pub fn new(inner: FoldHasher<'a>, relative: bool) -> Alias<'a> {
+        let (clients, ids) = ([u8::MAX; 4], Vec::new());
+        Alias { inner, clients, next: 0, ids, first: None, relative }
     }
 
     /// Whether the client has appeared, and as which.
@@ -74,6 +82,11 @@ impl<'a> Alias<'a> {
             (*alias, self.next) = (self.next, self.next + 1);
         }
         self.inner.write_u8(*alias);
+    }
+
+    fn generation(&mut self, generation: i32) {
+        let first = *self.first.get_or_insert(if self.relative { generation } else { 0 });
+        self.inner.write_i32(generation - first);
     }
 
     fn member_id(&mut self, bytes: &[u8]) {
@@ -102,11 +115,18 @@ impl Hasher for Alias<'_> {
             [b'c', client] if client.is_ascii_digit() => self.client(client - b'0'),
             [b'm', client] => self.client(*client),
             [b'a', generation, leader, member] => {
-                self.inner.write_u8(*generation);
+                self.generation(i32::from(*generation));
                 self.client(*leader);
                 self.client(*member);
             }
             _ => self.inner.write(bytes),
+        }
+    }
+
+    fn write_i32(&mut self, number: i32) {
+        match number {
+            0..100 => self.generation(number),
+            _ => self.inner.write_i32(number),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The safety properties that every step of an exploration is held against.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use quorate_core::response::JoinGroup;
 use quorate_core::{
@@ -10,7 +11,7 @@ use quorate_core::{
 
 use super::Scope;
 use super::alias::{asker, assignment, metadata, owner};
-use super::client::{Ask, Open, Phase, SESSION, error, group};
+use super::client::{Ask, Open, PARTITION, Phase, SESSION, error, group};
 use super::model::{ADMIN, Action, State, Stepped, config};
 use crate::oracle::{Found, Property};
 
@@ -59,10 +60,12 @@ pub struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Lets clients hear and the journal have what the step led to, and judges it all.
+    /// Lets clients hear and the journal have what the step led to, and judges the step; what
+    /// must hold of every situation is for [`Judge::holds`].
     pub fn finish(&mut self, stepped: Stepped) -> State {
         let Stepped { mut state, effects, told } = stepped;
-        let after = state.view();
+        let looks = matches!(self.action, Action::Crash(_)) || effects.iter().any(has_view);
+        let after = if looks { state.view() } else { None };
         let mut so_far = self.before.map(|group| (group.state, group.generation.0));
         if matches!(self.action, Action::Crash(_)) {
             self.reloaded(&state, after.as_ref());
@@ -84,14 +87,13 @@ impl Judge<'_> {
                 Effect::Note(_) => {}
             }
         }
-        if let Action::Ask(number, _) = self.action {
+        if let Action::Ask(number, Ask::Heartbeat) = self.action {
             let behind = state.unstored.len();
             if let Some(open) = &mut state.clients[usize::from(number)].open {
                 open.behind = behind;
             }
         }
         state.rebase();
-        self.holds(&state, after.as_ref());
         state
     }
 
@@ -220,7 +222,7 @@ impl Judge<'_> {
             let unique = |id: &MemberId| id.as_str().get(2..).map(str::to_owned);
             let is_new = state.given.iter().all(|id| unique(id) != unique(&join.member_id));
             self.found.check(is_new, D11, || format!("{} came again", join.member_id));
-            state.given.push(join.member_id.clone());
+            Arc::make_mut(&mut state.given).push(join.member_id.clone());
         }
         // A static member that came back is told how the group was when it came.
         let of_before = state.clients[number].is_static && open.anonymous;
@@ -309,7 +311,7 @@ impl Judge<'_> {
     }
 
     /// What must hold of every situation.
-    fn holds(&mut self, state: &State, after: Option<&GroupView>) {
+    pub fn holds(&mut self, state: &State) {
         let (parked, open) = (state.shard.parked(), state.open());
         self.found.check(parked == open, P1, || format!("{parked} wait for {open} to be answered"));
         let (flying, unstored) = (state.shard.in_flight(), state.unstored.len());
@@ -329,8 +331,8 @@ impl Judge<'_> {
         self.found.check(stored >= state.acknowledged, D5, || {
             format!("commit {} was acknowledged, {stored} is stored", state.acknowledged)
         });
-        if let Some(group) = after {
-            self.group_holds(group);
+        if let Some(group) = state.view() {
+            self.group_holds(&group);
         }
         let stable = |c: &super::client::Client| c.phase == Phase::Stable && c.open.is_none();
         let same = state.clients.windows(2).all(|two| two[0].generation == two[1].generation);
@@ -364,6 +366,12 @@ impl Judge<'_> {
     }
 }
 
+/// Whether an answer is held against the group as it is.
+fn has_view(effect: &Effect) -> bool {
+    let Effect::Reply { body, .. } = effect else { return false };
+    matches!(body, Response::JoinGroup(_) | Response::SyncGroup(_))
+}
+
 fn refers_to_batch(body: &Response) -> bool {
     use Response::{DeleteGroups, OffsetCommit, SyncGroup};
     matches!(body, SyncGroup(_) | OffsetCommit(_) | DeleteGroups(_))
@@ -375,7 +383,7 @@ fn records(state: &State) -> u64 {
 
 /// The offset that is stored.
 fn committed(log: &BTreeMap<RecordKey, RecordValue>) -> i64 {
-    let key = RecordKey::Offset { group: group(), topic: "t".into(), partition: 0 };
+    let key = RecordKey::Offset { group: group(), topic: "t".into(), partition: PARTITION };
     match log.get(&key) {
         Some(RecordValue::Offset(row)) => row.offset,
         _ => 0,
@@ -385,7 +393,7 @@ fn committed(log: &BTreeMap<RecordKey, RecordValue>) -> i64 {
 /// The journal, and on it the batches in flight.
 fn fold(state: &State) -> BTreeMap<&RecordKey, &RecordValue> {
     let mut all: BTreeMap<_, _> = state.log.iter().collect();
-    for Record { key, value } in state.unstored.iter().flatten() {
+    for Record { key, value } in state.unstored.iter().flat_map(|batch| batch.iter()) {
         match value {
             Some(value) => _ = all.insert(key, value),
             None => _ = all.remove(key),

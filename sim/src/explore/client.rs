@@ -1,5 +1,7 @@
 //! What a client of an exploration knows, may ask next, and learns from an answer.
 
+use std::hash::{Hash, Hasher};
+
 use quorate_core::request::{
     Assignment, CommitPartition, CommitTopic, Heartbeat, JoinGroup, OffsetCommit, Protocol,
     SyncGroup,
@@ -15,6 +17,9 @@ pub const SESSION: Millis = Millis(300_000);
 
 /// Half a session: to join, and to be stored.
 pub const HALF: Millis = Millis(150_000);
+
+/// The partition whose offset is committed. Not to be taken for a generation, see `alias`.
+pub const PARTITION: i32 = 7_777;
 
 /// The group.
 pub fn group() -> GroupId {
@@ -58,12 +63,12 @@ pub struct Open {
     pub anonymous: bool,
     /// Whether it was entitled to a success when it was decided; unknown while its group waited.
     pub entitled: bool,
-    /// How many batches were in flight when it had been decided, and are still.
+    /// How many batches were in flight when a heartbeat had been decided, and are still.
     pub behind: usize,
 }
 
-/// A client.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// A client. Its hash leaves out how often it may still join.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
     /// Whether it has an instance id.
     pub is_static: bool,
@@ -77,6 +82,13 @@ pub struct Client {
     pub phase: Phase,
     /// What it waits for.
     pub open: Option<Open>,
+}
+
+impl Hash for Client {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Client { is_static, joins: _, member, generation, phase, open } = self;
+        (is_static, member, generation, phase, open).hash(state);
+    }
 }
 
 impl Client {
@@ -146,7 +158,8 @@ impl Client {
                 Request::Heartbeat(Heartbeat { group_id, generation, member_id, instance_id })
             }
             Ask::Commit(offset) => {
-                let partitions = vec![CommitPartition { offset, ..Default::default() }];
+                let partition = PARTITION;
+                let partitions = vec![CommitPartition { partition, offset, ..Default::default() }];
                 let topics =
                     vec![CommitTopic { name: "t".into(), partitions, ..Default::default() }];
                 Request::OffsetCommit(OffsetCommit {
@@ -163,10 +176,18 @@ impl Client {
 
     /// It asked.
     pub fn asked(&mut self, ask: Ask, entitled: bool) {
-        if ask == Ask::Join && self.phase != Phase::Handed {
-            self.joins -= 1;
+        match ask {
+            Ask::Join => {
+                self.joins -= u8::from(self.phase != Phase::Handed);
+                self.phase = Phase::Out;
+            }
+            // It asks with them once.
+            Ask::Sync => self.phase = Phase::Joined(Vec::new()),
+            Ask::Heartbeat | Ask::Commit(_) => {}
         }
         let anonymous = self.member.is_none();
+        // A join is nothing that one must be entitled to.
+        let entitled = entitled && ask != Ask::Join;
         self.open = Some(Open { ask, anonymous, entitled, behind: 0 });
     }
 
@@ -195,9 +216,19 @@ impl Client {
         match error {
             ErrorCode::None => {}
             ErrorCode::FencedInstanceId => self.end(Phase::Dead),
-            ErrorCode::UnknownMemberId => self.end(Phase::Out),
-            // It keeps its id and generation, and joins again.
-            _ => self.phase = Phase::Out,
+            ErrorCode::UnknownMemberId => {
+                self.member = None;
+                self.out();
+            }
+            _ => self.out(),
+        }
+    }
+
+    /// It keeps its id, and joins again if it may; if not, it is as good as dead.
+    fn out(&mut self) {
+        (self.generation, self.phase) = (Generation::NONE, Phase::Out);
+        if self.joins == 0 {
+            self.end(Phase::Dead);
         }
     }
 
@@ -209,7 +240,7 @@ impl Client {
     /// Its connection is gone: it may be that it was handed an id or asked again.
     pub fn lost(&mut self) {
         if self.open.take().is_some() {
-            self.phase = Phase::Out;
+            self.out();
         }
     }
 }

@@ -15,7 +15,7 @@ use quorate_core::{
 };
 
 use super::alias::{Alias, asker, client_name, token};
-use super::client::{Ask, Client, HALF, Phase, group};
+use super::client::{Ask, Client, HALF, Open, Phase, group};
 use super::{Plant, Scope};
 
 /// The token's number of the administrator.
@@ -56,13 +56,14 @@ pub struct Left {
 /// A situation.
 #[derive(Debug, Clone)]
 pub struct State {
-    pub shard: Shard,
+    /// In a box, for it is large and situations are moved about.
+    pub shard: Box<Shard>,
     pub now: Instant,
     pub epoch: u64,
-    /// The journal: the last value of each key.
-    pub log: BTreeMap<RecordKey, RecordValue>,
+    /// The journal: the last value of each key. Shared, as the rest that seldom changes is.
+    pub log: Arc<Stored>,
     /// Batches whose fate is open.
-    pub unstored: Vec<Vec<Record>>,
+    pub unstored: Vec<Arc<Vec<Record>>>,
     pub clients: Vec<Client>,
     pub left: Left,
     /// The newest offset that a commit was acknowledged for, since the group last went.
@@ -70,8 +71,10 @@ pub struct State {
     /// An unanswered deletion.
     pub deleting: bool,
     /// Ids that clients without one were given in their answers. Not part of the situation.
-    pub given: Vec<MemberId>,
+    pub given: Arc<Vec<MemberId>>,
 }
+
+type Stored = BTreeMap<RecordKey, RecordValue>;
 
 /// What an action led to.
 pub struct Stepped {
@@ -93,7 +96,7 @@ pub fn config(scope: &Scope) -> Config {
     }
 }
 
-fn load(scope: &Scope, epoch: u64, log: &BTreeMap<RecordKey, RecordValue>) -> (Shard, Vec<Effect>) {
+fn load(scope: &Scope, epoch: u64, log: &Stored) -> (Box<Shard>, Vec<Effect>) {
     let seed = Seed { node_secret: [7; 32], load: epoch };
     let mut loader = Loader::new(config(scope), ShardId(0), Epoch(epoch), &seed, Offset(0));
     for (at, (key, value)) in log.iter().enumerate() {
@@ -102,12 +105,12 @@ fn load(scope: &Scope, epoch: u64, log: &BTreeMap<RecordKey, RecordValue>) -> (S
     }
     let mut out = Effects::wanting(NoteKinds::NONE.with(NoteKind::Transition));
     let shard = loader.activate(Now::default(), Arc::default(), &mut out);
-    (shard, out.drain().collect())
+    (Box::new(shard), out.drain().collect())
 }
 
 impl State {
     pub fn start(scope: &Scope) -> State {
-        let log = BTreeMap::new();
+        let log = Arc::<Stored>::default();
         let (shard, _) = load(scope, 1, &log);
         let client = |is_static: &bool| Client::new(*is_static, scope.joins);
         State {
@@ -125,15 +128,14 @@ impl State {
             },
             acknowledged: 0,
             deleting: false,
-            given: Vec::new(),
+            given: Arc::default(),
         }
     }
 
     /// All that can happen.
     pub fn actions(&self, scope: &Scope) -> Vec<Action> {
         let mut all = Vec::new();
-        let next_commit = i64::from(scope.commits - self.left.commits) + 1;
-        let next_commit = Some(next_commit).filter(|_| self.left.commits > 0);
+        let next_commit = (self.left.commits > 0).then(|| self.newest_commit() + 1);
         for (number, client) in (0..).zip(&self.clients) {
             let asks = client.asks(next_commit).into_iter();
             all.extend(asks.map(|ask| Action::Ask(number, ask)));
@@ -166,6 +168,21 @@ impl State {
         all
     }
 
+    /// The highest offset that is known anywhere.
+    fn newest_commit(&self) -> i64 {
+        let is = |value: &RecordValue| match value {
+            RecordValue::Offset(row) => row.offset,
+            RecordValue::Group(_) => 0,
+        };
+        let unstored = self.unstored.iter().flat_map(|batch| batch.iter());
+        let values = unstored.filter_map(|record| record.value.as_ref()).chain(self.log.values());
+        let asked = self.clients.iter().map(|client| match client.open {
+            Some(Open { ask: Ask::Commit(offset), .. }) => offset,
+            _ => 0,
+        });
+        values.map(is).chain(asked).max().unwrap_or(0).max(self.acknowledged)
+    }
+
     /// The group as it is.
     pub fn view(&self) -> Option<GroupView> {
         self.shard.group(&group())
@@ -173,9 +190,17 @@ impl State {
 
     /// Lets it happen. The journal's state is changed before the shard hears of it.
     pub fn after(&self, scope: &Scope, before: Option<&GroupView>, action: Action) -> Stepped {
-        let mut state = self.clone();
+        match action {
+            // Nothing of the shard is left, so nothing of it is copied.
+            Action::Crash(stored) => self.crash(scope, usize::from(stored)),
+            action => self.clone().lives_on(before, action),
+        }
+    }
+
+    fn lives_on(self, before: Option<&GroupView>, action: Action) -> Stepped {
+        let mut state = self;
         let told = match action {
-            Action::Store | Action::Lie => (1, self.unstored[0].len() as u64),
+            Action::Store | Action::Lie => (1, state.unstored[0].len() as u64),
             _ => (0, 0),
         };
         let input = match action {
@@ -210,7 +235,7 @@ impl State {
                 return Stepped { state, effects: Vec::new(), told: (0, 0) };
             }
             Action::Fire => Input::Deadline,
-            Action::Crash(stored) => return state.crash(scope, usize::from(stored)),
+            Action::Crash(_) => unreachable!("it does not live on"),
         };
         let mut out = Effects::wanting(NoteKinds::NONE.with(NoteKind::Transition));
         state.shard.step(Now { mono: state.now, wall: WallTime(0) }, input, &mut out);
@@ -236,17 +261,8 @@ impl State {
     }
 
     fn store(&mut self) {
-        for Record { key, value } in self.unstored.remove(0) {
-            match value {
-                Some(value) => _ = self.log.insert(key, value),
-                None => {
-                    if matches!(key, RecordKey::Offset { .. }) {
-                        self.acknowledged = 0;
-                    }
-                    self.log.remove(&key);
-                }
-            }
-        }
+        let records = self.unstored.remove(0);
+        put(Arc::make_mut(&mut self.log), &mut self.acknowledged, &records);
         for client in &mut self.clients {
             if let Some(open) = &mut client.open {
                 open.behind = open.behind.saturating_sub(1);
@@ -254,16 +270,31 @@ impl State {
         }
     }
 
-    fn crash(mut self, scope: &Scope, stored: usize) -> Stepped {
-        (0..stored).for_each(|_| self.store());
-        self.left.crashes -= 1;
-        self.unstored.clear();
-        self.clients.iter_mut().for_each(Client::lost);
-        self.deleting = false;
-        self.epoch += 1;
-        let (shard, effects) = load(scope, self.epoch, &self.log);
-        (self.shard, self.now) = (shard, Instant::default());
-        Stepped { state: self, effects, told: (0, 0) }
+    fn crash(&self, scope: &Scope, stored: usize) -> Stepped {
+        let (mut log, mut acknowledged) = (self.log.clone(), self.acknowledged);
+        for records in &self.unstored[..stored] {
+            put(Arc::make_mut(&mut log), &mut acknowledged, records);
+        }
+        let epoch = self.epoch + 1;
+        let (shard, effects) = load(scope, epoch, &log);
+        let mut clients = self.clients.clone();
+        clients.iter_mut().for_each(Client::lost);
+        let left = Left { crashes: self.left.crashes - 1, ..self.left };
+        let (now, unstored, deleting) = (Instant::default(), Vec::new(), false);
+        let given = self.given.clone();
+        let state = State {
+            shard,
+            now,
+            epoch,
+            log,
+            unstored,
+            clients,
+            left,
+            acknowledged,
+            deleting,
+            given,
+        };
+        Stepped { state, effects, told: (0, 0) }
     }
 
     /// Makes equal situations equal.
@@ -274,7 +305,7 @@ impl State {
 
     /// Takes a batch over from the shard.
     pub fn append(&mut self, batch: Batch) {
-        self.unstored.push(batch.records);
+        self.unstored.push(Arc::new(batch.records));
     }
 
     /// Who waits: clients, and the administrator.
@@ -293,27 +324,92 @@ impl State {
         open.then_some(number)
     }
 
+    /// Whether the group cannot begin anew: it is stored, and not deleted any more.
+    fn generations_only_rise(&self) -> bool {
+        let mut records = self.unstored.iter().flat_map(|batch| batch.iter());
+        let is_stored = self.log.contains_key(&RecordKey::Group(group()));
+        let is_kept = records.all(|record| record.value.is_some());
+        is_stored && self.left.deletions == 0 && !self.deleting && is_kept
+    }
+
     /// The same for situations that differ only in who is who.
-    pub fn fingerprint(&self) -> u64 {
-        let mut state = Alias::new(FixedState::default().build_hasher());
+    pub fn print(&self) -> Print {
+        let (situation, left) = self.printed(false);
+        let shifted = self.generations_only_rise().then(|| self.printed(true).0);
+        Print { situation, shifted, left }
+    }
+
+    fn printed(&self, relative: bool) -> (u64, MayStill) {
+        let mut state = Alias::new(FixedState::default().build_hasher(), relative);
         self.shard.hash(&mut state);
-        (&self.unstored, &self.log).hash(&mut state);
-        (self.left, self.acknowledged, self.deleting).hash(&mut state);
+        (&self.unstored, &self.log, self.acknowledged, self.deleting).hash(&mut state);
         let alone = |client: &Client| {
             let phase = std::mem::discriminant(&client.phase);
             let id = client.member.is_some();
-            let own = (client.is_static, client.joins, id, client.generation, phase, client.open);
-            FixedState::default().hash_one(own)
+            let own = (client.is_static, id, client.generation, phase, client.open);
+            (FixedState::default().hash_one(own), client.joins)
         };
         let mut order: Vec<usize> = (0..self.clients.len()).collect();
         order.sort_by_key(|number| match state.seen(*number) {
-            Some(alias) => (0, u64::from(alias)),
+            Some(alias) => (0, (u64::from(alias), 0)),
             None => (1, alone(&self.clients[*number])),
         });
+        let mut left = MayStill::of(self.left);
         for number in order {
             state.client(number as u8);
-            self.clients[number].hash(&mut state);
+            let client = &self.clients[number];
+            client.hash(&mut state);
+            left.push(client.joins);
         }
-        state.finish()
+        (state.finish(), left)
+    }
+}
+
+/// Stores a batch. An offset that goes was acknowledged in vain.
+fn put(log: &mut Stored, acknowledged: &mut i64, records: &[Record]) {
+    for Record { key, value } in records {
+        match value {
+            Some(value) => _ = log.insert(key.clone(), value.clone()),
+            None => {
+                if matches!(key, RecordKey::Offset { .. }) {
+                    *acknowledged = 0;
+                }
+                log.remove(key);
+            }
+        }
+    }
+}
+
+/// What a situation is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Print {
+    /// A hash of it, without how much may still happen.
+    pub situation: u64,
+    /// One in which generations count by their distance only, if the group cannot begin anew.
+    pub shifted: Option<u64>,
+    /// How much may still happen.
+    pub left: MayStill,
+}
+
+/// How often what may still happen may, in four bits each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MayStill(u32);
+
+impl MayStill {
+    fn of(left: Left) -> MayStill {
+        let mut all = MayStill(0);
+        let Left { crashes, refusals, commits, deletions } = left;
+        [crashes, refusals, commits, deletions].into_iter().for_each(|count| all.push(count));
+        all
+    }
+
+    fn push(&mut self, count: u8) {
+        self.0 = self.0 << 4 | u32::from(count.min(15));
+    }
+
+    /// Whether as much may happen as in the other, of everything.
+    pub fn covers(self, other: MayStill) -> bool {
+        let of = |all: u32, place: u32| all >> (4 * place) & 15;
+        (0..8).all(|place| of(self.0, place) >= of(other.0, place))
     }
 }
