@@ -96,10 +96,9 @@ pub fn mutants(only: Option<&str>, sample: Option<usize>, by: &str, reports: boo
 
 fn judge(copy: &Copy, mutant: &Mutant, reports: bool) -> Result<(bool, String), MutantError> {
     let program = copy.build(mutant)?;
-    let suite = mutant.suite.to_string();
     let kills = mutant.kills.join(",");
     let mut command = Command::new(&program);
-    command.args(["hunt", "--suite", &suite, "--kills", &kills]);
+    command.args(["hunt", "--suite", mutant.suite.name(), "--kills", &kills]);
     if reports {
         command.arg("--report");
     }

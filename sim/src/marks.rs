@@ -42,6 +42,7 @@ pub const ALL: &[&str] = &[
     "6.4 an id is handed out",
     "6.5.2 the protocols of a join do not fit",
     "6.5.3 an id that was handed out joins",
+    "6.5.3 an id that was handed out comes with an instance id",
     "6.5.4 an unknown id joins",
     "6.5.5 a member joins again in PreparingRebalance",
     "6.5.5 the same join is answered at once in CompletingRebalance",

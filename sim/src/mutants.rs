@@ -12,8 +12,6 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-use crate::suite::Suite;
-
 /// What of the tree a copy needs.
 const COPIED: [&str; 8] =
     [".cargo", "Cargo.lock", "Cargo.toml", "core", "io", "rust-toolchain.toml", "sim", "tests"];
@@ -29,11 +27,33 @@ pub struct Mutant {
     pub about: String,
     /// The suite that must find it.
     #[serde(default)]
-    pub suite: Suite,
+    pub suite: HuntedBy,
     /// The ids of the properties of which one must fail.
     pub kills: Vec<String>,
     /// The edits.
     pub edit: Vec<Edit>,
+}
+
+/// A suite, also one that this build does not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HuntedBy {
+    /// That of the core alone.
+    #[default]
+    Direct,
+    /// That of the whole broker.
+    Shell,
+}
+
+impl HuntedBy {
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            HuntedBy::Direct => "direct",
+            HuntedBy::Shell => "shell",
+        }
+    }
 }
 
 /// Replaces text that is in a file exactly once.
@@ -179,10 +199,10 @@ impl Copy {
     }
 
     /// Builds no more than the suite needs: without the shell in less than half the time.
-    fn cargo_build(&self, suite: Suite) -> io::Result<std::process::Output> {
+    fn cargo_build(&self, suite: HuntedBy) -> io::Result<std::process::Output> {
         let mut cargo = Command::new("cargo");
         cargo.args(["build", "--quiet", "--profile", "mutant", "-p", "quorate-sim"]);
-        if suite == Suite::Direct {
+        if suite == HuntedBy::Direct {
             cargo.arg("--no-default-features");
         }
         cargo.current_dir(&self.tree).env("CARGO_TARGET_DIR", &self.target);

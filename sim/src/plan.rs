@@ -140,6 +140,9 @@ pub struct Knobs {
     pub request_timeout: Duration,
     /// Between two tries of a client.
     pub retry_backoff: Duration,
+    /// Whether the broker's own process and sockets are slow and short of breath (shell only).
+    #[serde(default)]
+    pub unruly: bool,
 }
 
 /// How long something takes: `min`, and something random on top whose mean is `mean - min`, at most
@@ -184,6 +187,7 @@ impl Default for Knobs {
             metadata: Latency::fixed(ms(5)),
             request_timeout: ms(30_000),
             retry_backoff: ms(100),
+            unruly: false,
         }
     }
 }
@@ -353,6 +357,8 @@ pub enum Who {
     Nobody,
     /// Another client's member id and generation: an id that leaked.
     Other(ClientId),
+    /// Another client's member id and generation, under one's own instance id.
+    OtherAs(ClientId),
     /// A member id that nobody was given.
     Stranger,
 }

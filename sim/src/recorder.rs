@@ -95,6 +95,15 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What failed, as a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Failure::Crash(_) => self.to_string(),
+            Failure::Property(violation) => violation.property.to_string(),
+        }
+    }
+
     /// What failed, in one word: a property's id, or `crash`.
     #[must_use]
     pub fn id(&self) -> &'static str {
@@ -129,11 +138,8 @@ impl Recorder {
 
     /// Something happened that is not a shard's own.
     pub fn see(&mut self, at: Duration, what: What) {
-        if let What::Ended { place, why } = &what {
+        if let What::Ended { place, .. } = &what {
             self.seen.remove(place);
-            if let crate::event::Ended::Panicked(message) = why {
-                self.crash.get_or_insert_with(|| message.clone());
-            }
         }
         self.judge(Event { at, what }, None);
     }

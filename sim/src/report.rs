@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::plan::{Action, Plan};
 use crate::recorder::Outcome;
 use crate::shrink::Shrunk;
 use crate::suite::Suite;
@@ -19,7 +18,7 @@ const TAIL: usize = 40;
 pub fn exit_code(outcome: &Outcome) -> u8 {
     match outcome.failure.as_ref().map(crate::Failure::id) {
         None => 0,
-        Some("crash") => 3,
+        Some("crash" | "P7") => 3,
         Some(id) if id.starts_with('L') => 4,
         Some(_) => 1,
     }
@@ -66,8 +65,10 @@ fn write_report(
     for line in crate::trace::groups_at_end(shown) {
         writeln!(to, "{line}")?;
     }
-    writeln!(to, "\nthe plan:")?;
-    write_plan(to, &shown.plan)
+    let id = shown.failure.as_ref().map_or("nothing", crate::Failure::id).to_lowercase();
+    let about = shown.failure.as_ref().map_or_else(String::new, crate::Failure::sentence);
+    writeln!(to, "\nthe plan, as a scenario for tests/protocol:")?;
+    write!(to, "{}", crate::scenario::code(&format!("{id}_{seed:#x}"), &about, &shown.plan))
 }
 
 /// The command that shows a failing seed again.
@@ -84,31 +85,6 @@ fn environment() -> String {
     let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
     let toolchain = env!("CARGO_PKG_RUST_VERSION");
     format!("commit {commit}   toolchain {toolchain}   target {arch}-{os}")
-}
-
-fn write_plan(to: &mut String, plan: &Plan) -> std::fmt::Result {
-    let (brokers, shards) = (plan.nodes.len(), plan.shards);
-    writeln!(to, "  brokers {brokers}   shards {shards}   ending {:?}", plan.ending)?;
-    for (number, client) in plan.clients.iter().enumerate() {
-        let number = number + 1;
-        let is_used = plan.steps.iter().any(|step| match &step.what {
-            Action::Op(whose, _) => usize::from(whose.0) + 1 == number,
-            Action::Fault(_) => false,
-        });
-        if is_used {
-            let instance = client.instance.as_deref().unwrap_or("-");
-            let (group, session) = (&client.group, client.session);
-            writeln!(to, "  c{number}: group {group}, instance {instance}, session {session:?}")?;
-        }
-    }
-    for step in &plan.steps {
-        let at = step.at.as_secs_f64();
-        match &step.what {
-            Action::Op(client, op) => writeln!(to, "  {at:>8.3}  c{}  {op:?}", client.0 + 1)?,
-            Action::Fault(fault) => writeln!(to, "  {at:>8.3}  xx  {fault:?}")?,
-        }
-    }
-    Ok(())
 }
 
 /// Writes a failing plan and its whole trace into a folder; the paths.

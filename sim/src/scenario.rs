@@ -4,7 +4,11 @@
 //! instant unless a scenario says otherwise, so that times in a trace are those of the script and
 //! what is later than its request waited for something.
 
+mod code;
+
 use std::time::Duration;
+
+pub use code::code;
 
 use crate::plan::{
     Action, Ask, Assignor, ClientId, ClientSpec, ClientVersion, Drive, Ending, Fault, Knobs,
@@ -30,6 +34,8 @@ pub struct Scenario {
     about: String,
     plan: Plan,
     now: Duration,
+    /// How it ends, if not when its script does.
+    ending: Option<Ending>,
 }
 
 /// A scripted client: it says what the script makes it say.
@@ -88,7 +94,16 @@ impl Scenario {
                 only: Vec::new(),
             },
             now: Duration::ZERO,
+            ending: None,
         }
+    }
+
+    /// A scenario of a whole plan, such as [`code()`] writes one down.
+    #[must_use]
+    pub fn of(name: &str, about: &str, plan: Plan) -> Scenario {
+        let now = plan.steps.last().map_or(Duration::ZERO, |step| step.at);
+        let ending = Some(plan.ending.clone());
+        Scenario { name: name.to_owned(), about: about.to_owned(), plan, now, ending }
     }
 
     /// Says which recording of Apache Kafka has the same exchange.
@@ -237,10 +252,11 @@ impl Scenario {
         &self.about
     }
 
-    /// The plan, which ends now.
+    /// The plan, which ends now unless it is a whole one.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        Plan { ending: Ending::At(self.now), ..self.plan.clone() }
+        let ending = self.ending.clone().unwrap_or(Ending::At(self.now));
+        Plan { ending, ..self.plan.clone() }
     }
 
     /// Its trace.

@@ -1,12 +1,15 @@
 //! Makes a failing plan small: what is left is what the failure needs.
 //!
 //! Decided here: in which order parts are left out (kinds of faults, clients, halves of the steps,
-//! single steps, then times are shortened and rounded), and that a smaller plan counts if the same
-//! property fails. Streams of randomness are independent, so what is left runs as before.
+//! single steps, then times are shortened and rounded, and the rest is as by default), and that a
+//! smaller plan counts if the same property fails. Streams of randomness are independent, so what
+//! is left runs as before.
 
 use std::time::Duration;
 
-use crate::plan::{Action, ClientId, Ending, Fault, FaultClass, Op, Plan, Step};
+use crate::plan::{
+    Action, Ask, ClientId, Ending, Fault, FaultClass, Knobs, NodeSpec, Op, Plan, Step, Who,
+};
 use crate::recorder::Outcome;
 use crate::suite::Suite;
 
@@ -50,6 +53,7 @@ pub fn shrink(suite: Suite, failed: Outcome, limit: usize) -> Shrunk {
         }
     }
     shrinker.shorten();
+    shrinker.simplify();
     Shrunk { outcome: shrinker.best, runs: shrinker.runs }
 }
 
@@ -129,6 +133,31 @@ impl Shrinker {
         }
     }
 
+    /// As little as can be is said of what does nothing, and settings are as by default.
+    fn simplify(&mut self) {
+        let mut plan = self.best.plan.clone();
+        let acts = |number: usize| {
+            let whose = |step: &Step| match step.what {
+                Action::Op(whose, _) => Some(usize::from(whose.0)),
+                Action::Fault(_) => None,
+            };
+            self.best.plan.steps.iter().any(|step| whose(step) == Some(number))
+        };
+        let used = (0..plan.clients.len()).rev().find(|number| acts(*number));
+        let named = self.best.plan.steps.iter().filter_map(|step| step.what.named()).max();
+        let named = named.map(|client| usize::from(client.0));
+        plan.clients.truncate(used.max(named).map_or(0, |last| last + 1));
+        for (number, client) in plan.clients.iter_mut().enumerate() {
+            if !acts(number) {
+                *client = crate::scenario::consumer();
+            }
+        }
+        self.try_plan(plan);
+        self.try_plan(Plan { knobs: Knobs::default(), ..self.best.plan.clone() });
+        let nodes = vec![NodeSpec::default(); self.best.plan.nodes.len()];
+        self.try_plan(Plan { nodes, ..self.best.plan.clone() });
+    }
+
     fn shorten(&mut self) {
         for place in 0..self.best.plan.steps.len() {
             let mut plan = self.best.plan.clone();
@@ -143,6 +172,29 @@ impl Shrinker {
             *at = Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(0) / 100 * 100);
             plan.steps.sort_by_key(|step| step.at);
             self.try_plan(plan);
+        }
+    }
+}
+
+impl Action {
+    /// The last client that is named in it beside the one who does it.
+    fn named(&self) -> Option<ClientId> {
+        match self {
+            Action::Op(
+                _,
+                Op::Say(Ask::Remove(client), _)
+                | Op::Say(_, Who::Other(client) | Who::OtherAs(client)),
+            ) => Some(*client),
+            Action::Fault(
+                Fault::Cut(client)
+                | Fault::LoseReply(client)
+                | Fault::HalfFrame(client)
+                | Fault::Hold { client, .. }
+                | Fault::Trickle { client, .. }
+                | Fault::Malformed { client, .. },
+            ) => Some(*client),
+            Action::Fault(Fault::Partition { clients, .. }) => clients.iter().max().copied(),
+            _ => None,
         }
     }
 }

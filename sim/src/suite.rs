@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::BuildHasher;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::plan::Plan;
@@ -128,6 +129,22 @@ pub fn seeds_from_environment(suite: Suite) -> Result<Range<u64>, BadSeeds> {
     }
 }
 
+/// Seeds beside the default ones, other ones for each commit, so that each explores something new:
+/// a twentieth of as many. None where git says nothing.
+#[must_use]
+pub fn seeds_of_commit(suite: Suite) -> Vec<u64> {
+    let git = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output();
+    let Ok(output) = git else { return Vec::new() };
+    if !output.status.success() {
+        return Vec::new();
+    }
+    let commit = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let defaults = suite.default_seeds();
+    let hasher = foldhash::quality::FixedState::default();
+    let seed = |number: u64| hasher.hash_one((&commit, number)) | 1 << 63;
+    (0..(defaults.end - defaults.start) / 20).map(seed).collect()
+}
+
 /// What many runs came to.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
@@ -180,7 +197,7 @@ impl fmt::Display for Summary {
 /// that is enough.
 pub fn run_seeds(
     suite: Suite,
-    seeds: Range<u64>,
+    seeds: impl IntoIterator<Item = u64, IntoIter: Send>,
     told: impl Fn(u64, &Outcome) -> bool + Sync,
 ) -> Summary {
     run_plans(seeds, |seed| suite.run(&suite.plan(seed)), told)
@@ -189,7 +206,7 @@ pub fn run_seeds(
 /// As [`run_seeds`], but only violations of these properties count.
 pub fn hunt_seeds(
     suite: Suite,
-    seeds: Range<u64>,
+    seeds: impl IntoIterator<Item = u64, IntoIter: Send>,
     only: &[String],
     told: impl Fn(u64, &Outcome) -> bool + Sync,
 ) -> Summary {
@@ -198,20 +215,19 @@ pub fn hunt_seeds(
 }
 
 fn run_plans(
-    seeds: Range<u64>,
+    seeds: impl IntoIterator<Item = u64, IntoIter: Send>,
     run: impl Fn(u64) -> Outcome + Sync,
     told: impl Fn(u64, &Outcome) -> bool + Sync,
 ) -> Summary {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicU64::new(seeds.start);
+    let seeds = Mutex::new(seeds.into_iter());
     let is_over = AtomicBool::new(false);
     let summary = Mutex::new(Summary::default());
     let work = || {
         while !is_over.load(Ordering::Relaxed) {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end {
+            let Some(seed) = seeds.lock().expect("no iterator of seeds panics").next() else {
                 break;
-            }
+            };
             let outcome = run(seed);
             if told(seed, &outcome) {
                 is_over.store(true, Ordering::Relaxed);

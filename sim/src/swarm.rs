@@ -118,6 +118,7 @@ fn make(seed: u64, simulator: For) -> Plan {
     };
     let mut steps = ops::steps(&draw, &plan);
     steps.extend(faults::steps(&draw, &plan));
+    steps.extend(ops::leaked_id(&draw, &plan));
     if draw.is_rounded {
         steps.iter_mut().for_each(|step| step.at = tenths(step.at));
     }

@@ -37,6 +37,7 @@ pub(crate) mod stage;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod unruly;
 mod watcher;
 mod wire;
 
@@ -58,7 +59,7 @@ use actor::Actor;
 use machine::Control;
 use network::Network;
 use nodes::Node;
-use stage::{Stage, TICK};
+use stage::{Stage, tick};
 use topics::Controller;
 
 /// When a run begins, as its wall clocks have it: some day in 2026.
@@ -109,7 +110,7 @@ struct World<'p> {
 impl<'p> World<'p> {
     fn new(plan: &'p Plan) -> World<'p> {
         let (seed, knobs) = (plan.seed, &plan.knobs);
-        let stage = Stage::new(Recorder::of(plan));
+        let stage = Stage::new(Recorder::of(plan), tick(seed));
         let mut sim = builder(plan).build();
         let count = plan.nodes.len() as u16;
         let mut nodes = Vec::new();
@@ -193,7 +194,7 @@ impl<'p> World<'p> {
         if let Err(error) = self.sim.step() {
             self.stage.crashed(error.to_string());
         }
-        self.stage.advance(at + TICK);
+        self.stage.advance();
     }
 
     fn take(&mut self, wake: Wake) {
@@ -219,7 +220,8 @@ impl<'p> World<'p> {
     fn op(&mut self, client: ClientId, op: Op) {
         let Some(actor) = self.actors.get(usize::from(client.0)) else { return };
         let other = match &op {
-            Op::Say(Ask::Remove(other), _) | Op::Say(_, Who::Other(other)) => {
+            Op::Say(Ask::Remove(other), _)
+            | Op::Say(_, Who::Other(other) | Who::OtherAs(other)) => {
                 self.actors.get(usize::from(other.0)).and_then(|actor| actor.identity())
             }
             _ => None,
@@ -237,7 +239,7 @@ fn builder(plan: &Plan) -> Builder {
     builder
         .rng_seed(plan.seed)
         .epoch(SystemTime::UNIX_EPOCH + EPOCH)
-        .tick_duration(TICK)
+        .tick_duration(tick(plan.seed))
         .simulation_duration(Duration::from_secs(86_400))
         .tcp_capacity(CAPACITY)
         .min_message_latency(network.min)

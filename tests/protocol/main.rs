@@ -15,6 +15,7 @@ mod failover;
 mod joining;
 mod leaving;
 mod offsets;
+mod pasted;
 mod rebalancing;
 mod report;
 mod sessions;

@@ -60,6 +60,10 @@ impl Client {
                 let Identity { member: id, generation, instance } = other?.clone();
                 (Member { id, generation }, instance)
             }
+            Who::OtherAs(_) => {
+                let Identity { member: id, generation, .. } = other?.clone();
+                (Member { id, generation }, own)
+            }
             Who::Stranger => {
                 let id = MemberId::from("stranger-00000000-0000-0000-0000-000000000000");
                 (Member { id, generation: me.generation }, None)

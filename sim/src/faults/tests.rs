@@ -5,6 +5,7 @@ use quorate_io::journal::contract::{Client, Model, contract};
 use super::*;
 use crate::plan::Latency;
 use crate::recorder::Recorder;
+use crate::turmoil::stage::tick;
 
 const HERE: NodeIndex = NodeIndex(0);
 const SHARD: ShardId = ShardId(0);
@@ -17,7 +18,7 @@ fn writer(number: u64) -> Writer {
 fn journals() -> Journals {
     let instant = Latency::fixed(Duration::ZERO);
     let knobs = Knobs { journal: instant, load: instant, ..Knobs::default() };
-    Journals::new(1, 32, &knobs, Stage::new(Recorder::new(Vec::new())))
+    Journals::new(1, 32, &knobs, Stage::new(Recorder::new(Vec::new()), tick(1)))
 }
 
 /// A store that decides and tells at once what is asked.

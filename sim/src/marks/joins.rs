@@ -27,6 +27,9 @@ pub(super) fn look(step: &Step<'_>, seen: &mut Seen, hit: &mut BTreeSet<&'static
             ErrorCode::InconsistentGroupProtocol => {
                 hit.insert("6.5.2 the protocols of a join do not fit");
             }
+            ErrorCode::UnknownServerError if is_handed_out(step, asked) => {
+                hit.insert("6.5.3 an id that was handed out comes with an instance id");
+            }
             ErrorCode::UnknownMemberId => {
                 hit.insert("6.5.4 an unknown id joins");
             }
@@ -46,6 +49,11 @@ pub(super) fn look(step: &Step<'_>, seen: &mut Seen, hit: &mut BTreeSet<&'static
         }
         None => added(step, asked, (before, after), seen, hit),
     }
+}
+
+fn is_handed_out(step: &Step<'_>, asked: &request::JoinGroup) -> bool {
+    let before = step.before(&asked.group_id);
+    before.is_some_and(|group| group.pending_join.contains_key(&asked.member_id))
 }
 
 /// A member joins again.

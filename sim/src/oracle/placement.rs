@@ -231,13 +231,4 @@ impl Observer for Replaced {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_group_is_at_home_where_java_says() {
-        for (name, shard) in JAVAS {
-            assert_eq!(home(name, 50), ShardId(shard), "{name}");
-        }
-    }
-}
+mod tests;

@@ -91,5 +91,6 @@ pub fn new(plan: &Plan) -> Vec<Box<dyn Oracle + Send>> {
         Box::new(timers::Deadlines::new(plan)),
         Box::new(again::SameAgain::default()),
         Box::new(again::Repeats::default()),
+        Box::new(tokens::NoPanic),
     ]))]
 }

@@ -39,6 +39,7 @@ pub(super) fn knobs(draw: &Draw, clients: &[ClientSpec]) -> Knobs {
         metadata: of(dice, 25, Latency::fixed(ms(1)), usual.metadata, spread(50, 800, 3_000)),
         request_timeout: of(dice, 25, s(2), if draw.is_for_shell() { s(4) } else { s(10) }, s(30)),
         retry_backoff: of(dice, 20, ms(20), usual.retry_backoff, ms(1_000)),
+        unruly: draw.is_for_shell() && draw.stream("unruly run").chance(50),
     };
     if draw.is_for_shell() { with_delivered_limits(knobs, &usual) } else { knobs }
 }

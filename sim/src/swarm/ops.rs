@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Draw, Profile, push};
-use crate::plan::{Action, Ask, ClientId, Drive, Op, Plan, Step, Who};
+use crate::plan::{Action, Ask, ClientId, ClientSpec, ClientVersion, Drive, Op, Plan, Step, Who};
 use crate::random::Stream;
 
 /// Kinds of operations.
@@ -82,6 +82,35 @@ struct Making<'a> {
     plan: &'a Plan,
     draw: &'a Draw,
     stream: Stream,
+}
+
+/// In some plans an administrator is handed an id, and a static member of the group joins with it
+/// under its own instance id (spec classic 6.5, 3).
+pub(super) fn leaked_id(draw: &Draw, plan: &Plan) -> Vec<Step> {
+    let mut stream = draw.stream("leaked id");
+    let clients = || (0..).map(ClientId).zip(&plan.clients);
+    let is_handed_one = |client: &ClientSpec| {
+        client.drive == Drive::Script
+            && client.version == ClientVersion::New
+            && client.instance.is_none()
+    };
+    let administrator = clients().find(|(_, client)| is_handed_one(client));
+    let Some((administrator, of)) = administrator.filter(|_| stream.chance(25)) else {
+        return Vec::new();
+    };
+    let is_static = |client: &ClientSpec| client.group == of.group && client.instance.is_some();
+    let Some((member, _)) = clients().find(|(_, client)| is_static(client)) else {
+        return Vec::new();
+    };
+    let mut steps = Vec::new();
+    for _ in 0..3 {
+        let at = stream.between(Duration::from_secs(2), draw.until);
+        let later = at + stream.between(Duration::from_millis(50), Duration::from_secs(3));
+        let (gets, leaks) = (Who::Nobody, Who::OtherAs(administrator));
+        push(&mut steps, at, Action::Op(administrator, Op::Say(Ask::Join, gets)));
+        push(&mut steps, later, Action::Op(member, Op::Say(Ask::Join, leaks)));
+    }
+    steps
 }
 
 impl Making<'_> {

@@ -123,6 +123,7 @@ fn in_whose_name(who: Who) -> String {
         Who::OldMember => ", as the member it was before".to_owned(),
         Who::Nobody => ", as nobody".to_owned(),
         Who::Other(other) => format!(", as {}", client(other)),
+        Who::OtherAs(other) => format!(", as {} under its own instance id", client(other)),
         Who::Stranger => ", as a stranger".to_owned(),
     }
 }

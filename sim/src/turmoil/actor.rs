@@ -15,7 +15,7 @@ use quorate_core::{Request, Response};
 use tokio::sync::{Notify, mpsc};
 
 use super::connection::Frame;
-use super::stage::{Stage, TICK};
+use super::stage::Stage;
 use super::wire::{self, Asked};
 use crate::client::{Client, ClientEffect, ClientInput};
 use crate::event::{Call, ClientNote, ClientView, Unheard, What};
@@ -105,7 +105,7 @@ impl Actor {
     /// The time as this client has it: within its host more exact than a tick.
     pub fn now(&self) -> Duration {
         let at = self.stage.at();
-        ::turmoil::sim_elapsed().map_or(at, |exact| exact.clamp(at, at + TICK))
+        ::turmoil::sim_elapsed().map_or(at, |exact| exact.clamp(at, self.stage.next()))
     }
 
     pub fn next_deadline(&self) -> Option<Duration> {

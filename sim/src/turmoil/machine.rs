@@ -22,6 +22,7 @@ use tokio::task::LocalSet;
 
 use super::socket::Door;
 use super::stage::Stage;
+use super::unruly::Unruly;
 
 /// Where brokers listen.
 pub(super) const PORT: u16 = 9092;
@@ -36,6 +37,7 @@ pub(super) struct Start {
     pub stores: Stores,
     pub wall: quorate_io::clock::Wall,
     pub entropy: Entropy,
+    pub unruly: Unruly,
     pub stage: Stage,
     /// Where it says that it has ended in order.
     pub life: Rc<Life>,
@@ -152,13 +154,15 @@ fn turn(
 
 /// A process, from its start to its end in order.
 async fn serve(start: Start) {
-    let Start { settings, cores, stores, wall, entropy, stage, life } = start;
+    let Start { settings, cores, stores, wall, entropy, unruly, stage, life } = start;
     let here = SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT));
     let listener = match TcpListener::bind(here).await {
-        Ok(listener) => Door(listener),
+        Ok(listener) => Door { listener, unruly: unruly.clone() },
         Err(error) => return stage.crashed(format!("a broker cannot listen: {error}")),
     };
-    let spawn = |_, run: quorate_io::broker::Loop| drop(tokio::task::spawn_local(run()));
+    let spawn = |_, run: quorate_io::broker::Loop| {
+        drop(tokio::task::spawn_local(unruly.clone().task(run())));
+    };
     let clock = Clock::with_wall(wall);
     let mut broker =
         Broker::start::<Door>(settings, cores, spawn, listener, stores, clock, entropy);

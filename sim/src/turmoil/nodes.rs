@@ -14,6 +14,7 @@ use quorate_io::log::MemoryLog;
 
 use super::machine::{Control, Life, Start};
 use super::stage::Stage;
+use super::unruly::Unruly;
 use super::watcher::Watcher;
 use super::{EPOCH, Wake, World};
 use crate::faults::Writer;
@@ -123,6 +124,7 @@ impl World<'_> {
             stores,
             wall: wall(stage.clone()),
             entropy: entropy(seed, number),
+            unruly: Unruly::new(knobs.unruly, seed, number),
             stage,
             life: Rc::clone(&life),
         });

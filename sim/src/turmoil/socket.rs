@@ -9,11 +9,16 @@ use ::turmoil::net::{TcpListener, TcpStream};
 use quorate_io::net::{Io, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::unruly::{Unruly, Unsteady};
+
 /// A listener that knows no thread: all of a host's are tasks of one.
-pub(super) struct Door(pub TcpListener);
+pub(super) struct Door {
+    pub listener: TcpListener,
+    pub unruly: Unruly,
+}
 
 /// A connection's end.
-pub(super) struct Wire(TcpStream);
+pub(super) struct Wire(Unsteady<TcpStream>);
 
 impl Listener for Door {
     type Io = Wire;
@@ -24,12 +29,12 @@ impl Listener for Door {
     }
 
     async fn accept(&self) -> io::Result<(Wire, SocketAddr)> {
-        let (stream, peer) = self.0.accept().await?;
-        Ok((Wire(stream), peer))
+        let (stream, peer) = self.listener.accept().await?;
+        Ok((Wire(Unsteady::new(stream, self.unruly.clone())), peer))
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 
@@ -45,7 +50,7 @@ impl Io for Wire {
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.0.stream.local_addr()
     }
 }
 

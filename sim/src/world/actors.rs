@@ -55,7 +55,8 @@ impl World<'_> {
             return;
         }
         let other = match &op {
-            Op::Say(Ask::Remove(other), _) | Op::Say(_, Who::Other(other)) => {
+            Op::Say(Ask::Remove(other), _)
+            | Op::Say(_, Who::Other(other) | Who::OtherAs(other)) => {
                 self.actors.get(usize::from(other.0)).and_then(|actor| actor.client.identity())
             }
             _ => None,

@@ -52,6 +52,7 @@ fn things_are_said_in_the_name_of_others() {
         (Who::OldMember, heartbeat("m", 3, None)),
         (Who::Nobody, heartbeat("", -1, None)),
         (Who::Other(ClientId(0)), heartbeat("p", 9, Some("i"))),
+        (Who::OtherAs(ClientId(0)), heartbeat("p", 9, None)),
         (Who::Stranger, heartbeat(stranger, 5, None)),
     ];
     for (call, (who, request)) in (2..).zip(expected) {

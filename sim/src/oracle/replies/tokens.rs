@@ -8,10 +8,21 @@ use quorate_core::{Effect, ErrorCode, Input, Request, Response};
 
 use super::book::{Observer, Step};
 use super::words::{answered_api, api, codes, is_only};
-use super::{P1, P2, P4};
-use crate::event::{Call, Event, Place, What};
+use super::{P1, P2, P4, P7};
+use crate::event::{Call, Ended, Event, Place, What};
 use crate::oracle::Found;
 use crate::plan::ClientId;
+
+/// P7.
+pub struct NoPanic;
+
+impl Observer for NoPanic {
+    fn event(&mut self, event: &Event, found: &mut Found) {
+        if let What::Ended { place, why: Ended::Panicked(message) } = &event.what {
+            found.violated(P7, || format!("{place:?}: {message}"));
+        }
+    }
+}
 
 /// P1.
 pub struct OnceEach;
