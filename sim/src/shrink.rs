@@ -152,6 +152,9 @@ impl Shrinker {
                 *client = crate::scenario::consumer();
             }
         }
+        if let Ending::Heal { clients, .. } = &mut plan.ending {
+            clients.retain(|client| acts(usize::from(client.0)));
+        }
         self.try_plan(plan);
         self.try_plan(Plan { knobs: Knobs::default(), ..self.best.plan.clone() });
         let nodes = vec![NodeSpec::default(); self.best.plan.nodes.len()];
