@@ -138,8 +138,8 @@ impl Seen {
     }
 }
 
-/// Explores a world to its end, or to the first violation. One thread alone: what situations share
-/// is counted, and two threads would spend more on the counts than they win.
+/// Explores a world to its end, or to the first violation. On one thread, so that the same is
+/// counted each time.
 #[must_use]
 pub fn explore(scope: &Scope) -> Report {
     let mut seen = Seen::default();
