@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,6 +76,8 @@ pub struct Stores {
     pub log: Arc<dyn LogStore>,
     /// The partitions that were found in it.
     pub partitions: Vec<Recovered>,
+    /// The data folder; none in memory.
+    pub folder: Option<PathBuf>,
     /// What wakes the catalog's thread.
     pub alarm: Alarm,
     /// Makes everything that was acknowledged survive a power failure. Called once, when the broker
@@ -111,8 +114,9 @@ impl Broker {
         entropy: Entropy,
     ) -> Broker {
         assert!(cores > 0, "a broker has at least one thread");
-        let Stores { journal, catalog, boot, log, partitions, alarm, sync, keep, tap } = stores;
-        let Boot { identity, topics, leader_epoch, .. } = boot;
+        let Stores { journal, catalog, boot, log, partitions, folder, alarm, sync, keep, tap } =
+            stores;
+        let Boot { identity, topics, configs, leader_epoch, .. } = boot;
         let settings = with_existing_shards(settings, &topics);
         let (boxes, inboxes): (Vec<_>, Vec<_>) =
             (0..cores).map(|_| mpsc::unbounded_channel()).unzip();
@@ -132,6 +136,7 @@ impl Broker {
         let shared = Arc::new(Shared {
             settings,
             identity,
+            folder,
             leader_epoch,
             clock,
             entropy,
@@ -157,6 +162,7 @@ impl Broker {
                 tails: tails.clone(),
                 catalog,
                 topics: topics.clone(),
+                configs: configs.clone(),
                 config: config.clone(),
                 node_secret,
                 notes: if tap.is_some() { NoteKinds::ALL } else { telemetry::LOGGED },

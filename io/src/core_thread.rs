@@ -9,7 +9,9 @@ mod group;
 mod run;
 
 use std::cell::{Cell, Ref, RefCell};
+use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -20,9 +22,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
+use crate::api::TopicRules;
 use crate::api::fetch_session::Sessions;
 use crate::budget::Budget;
-use crate::catalog::{Identity, Topics};
+use crate::catalog::{Configs, Identity, Topic, Topics};
 use crate::cli::Settings;
 use crate::clock::Clock;
 use crate::connections::Connections;
@@ -44,10 +47,12 @@ pub(crate) const SCRATCH: usize = 64 << 10;
 
 /// What all threads know of the broker.
 pub struct Shared {
-    /// What it runs with.
+    /// What it was started with.
     pub settings: Settings,
     /// Who it is.
     pub identity: Identity,
+    /// The data folder; none in memory.
+    pub folder: Option<PathBuf>,
     /// Leader epoch of all partitions.
     pub leader_epoch: i32,
     /// Both clocks.
@@ -70,6 +75,10 @@ pub struct Thread {
     open: RefCell<Open>,
     turn: RefCell<Turn>,
     topics: RefCell<Topics>,
+    configs: RefCell<Configs>,
+    settings: RefCell<Settings>,
+    /// What the topics' configs come to, for those that were asked for since the last change.
+    rules: RefCell<BTreeMap<Uuid, Rc<TopicRules>>>,
     coordinator_topics: RefCell<Arc<quorate_core::Topics>>,
     owner: RefCell<Option<catalog::Owner>>,
     homes: RefCell<Homes>,
@@ -100,10 +109,14 @@ impl Thread {
         self.shared.boxes.len()
     }
 
-    /// What the broker runs with.
-    #[must_use]
-    pub fn settings(&self) -> &Settings {
-        &self.shared.settings
+    /// What the broker runs with, changes while it runs included. Never hold it over an await.
+    pub fn settings(&self) -> Ref<'_, Settings> {
+        self.settings.borrow()
+    }
+
+    /// The configs of brokers and groups that were set while they run. Never hold it over an await.
+    pub fn configs(&self) -> Ref<'_, Configs> {
+        self.configs.borrow()
     }
 
     /// What all threads know.
@@ -132,6 +145,14 @@ impl Thread {
     /// The topics as this thread knows them. Never hold it over an await.
     pub fn topics(&self) -> Ref<'_, Topics> {
         self.topics.borrow()
+    }
+
+    /// What a topic's configs come to.
+    #[must_use]
+    pub fn rules_of(&self, topic: &Topic) -> Rc<TopicRules> {
+        let mut rules = self.rules.borrow_mut();
+        let of_topic = || Rc::new(TopicRules::of(topic, &self.settings()));
+        Rc::clone(rules.entry(topic.id).or_insert_with(of_topic))
     }
 
     /// 16 random bytes.

@@ -20,6 +20,7 @@ pub mod log;
 pub mod message;
 pub mod net;
 pub mod open;
+mod retention;
 pub mod stores;
 pub mod tap;
 pub mod telemetry;

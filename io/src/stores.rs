@@ -44,6 +44,7 @@ impl Memory {
             boot,
             log: Arc::new(self.log.clone()),
             partitions,
+            folder: None,
             alarm: Alarm::default(),
             sync: Box::new(|| Ok(())),
             keep: Box::new(()),
@@ -89,6 +90,7 @@ pub fn open_folder(
         boot,
         log,
         partitions,
+        folder: Some(folder.canonicalize().unwrap_or_else(|_| folder.to_owned())),
         alarm,
         sync: Box::new(move || {
             // Ends its writer, which writes what is queued and syncs; a failure there is fatal.

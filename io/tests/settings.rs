@@ -57,6 +57,8 @@ fn every_setting_with_an_effect_reaches_its_field() {
         ("num.partitions", "7"),
         ("auto.create.topics.enable", "false"),
         ("message.max.bytes", "1000"),
+        ("log.retention.check.interval.ms", "13"),
+        ("log.initial.task.delay.ms", "14"),
         ("group.min.session.timeout.ms", "1"),
         ("group.max.session.timeout.ms", "2"),
         ("group.initial.rebalance.delay.ms", "0"),
@@ -73,7 +75,8 @@ fn every_setting_with_an_effect_reaches_its_field() {
     ];
     let settings = set(&pairs).expect("values that Kafka takes");
     for (name, value) in pairs {
-        let expected = Effective { value: Some(value.to_owned()), source: Source::Static };
+        let expected =
+            Effective { value: Some(value.to_owned()), source: Source::Static, behind: vec![] };
         assert_eq!(settings.effective[name], expected);
     }
     let expected = Settings {
@@ -86,6 +89,8 @@ fn every_setting_with_an_effect_reaches_its_field() {
         num_partitions: 7,
         auto_create_topics: false,
         message_max_bytes: 1000,
+        log_retention_check_interval: Duration::from_millis(13),
+        log_initial_task_delay: Duration::from_millis(14),
         group_min_session_timeout: Duration::from_millis(1),
         group_max_session_timeout: Duration::from_millis(2),
         group_initial_rebalance_delay: Duration::ZERO,
@@ -107,7 +112,7 @@ fn every_setting_with_an_effect_reaches_its_field() {
 #[test]
 fn settings_without_effect_are_accepted_and_named_in_one_warning() {
     let settings = set(&[
-        ("log.retention.hours", "24"),
+        ("log.segment.bytes", "2000000"),
         ("num.partitions", "2"),
         ("listener.name.internal.ssl.keystore.location", "k"),
         ("ssl.key.password", "secret"),
@@ -116,12 +121,13 @@ fn settings_without_effect_are_accepted_and_named_in_one_warning() {
     assert_eq!(
         settings.warnings,
         ["settings of Kafka's that have no effect yet: \
-          listener.name.internal.ssl.keystore.location, log.retention.hours, ssl.key.password"]
+          listener.name.internal.ssl.keystore.location, log.segment.bytes, ssl.key.password"]
     );
-    let hidden = Effective { value: None, source: Source::Static };
+    let hidden = Effective { value: None, source: Source::Static, behind: vec![] };
     assert_eq!(settings.effective["ssl.key.password"], hidden);
-    let shown = Effective { value: Some("24".to_owned()), source: Source::Static };
-    assert_eq!(settings.effective["log.retention.hours"], shown);
+    let shown =
+        Effective { value: Some("2000000".to_owned()), source: Source::Static, behind: vec![] };
+    assert_eq!(settings.effective["log.segment.bytes"], shown);
 }
 
 #[test]
@@ -227,7 +233,7 @@ fn the_binary_leaves_with_2_when_it_is_used_wrongly() {
 /// The first line of the binary's log, without its time.
 fn first_line_of_the_log(rust_log: Option<&str>) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
-    command.args(["--ephemeral", "--listen", "127.0.0.1:0", "--set", "log.retention.hours=24"]);
+    command.args(["--ephemeral", "--listen", "127.0.0.1:0", "--set", "log.segment.bytes=2000000"]);
     command.env_remove("RUST_LOG").envs(rust_log.map(|value| ("RUST_LOG", value)));
     let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it runs");
     let mut line = String::new();
@@ -240,7 +246,7 @@ fn first_line_of_the_log(rust_log: Option<&str>) -> String {
 
 #[test]
 fn the_log_is_plain_lines_of_the_level_that_is_asked_for() {
-    let warning = " WARN settings of Kafka's that have no effect yet: log.retention.hours";
+    let warning = " WARN settings of Kafka's that have no effect yet: log.segment.bytes";
     assert_eq!(first_line_of_the_log(None), warning);
     assert_eq!(first_line_of_the_log(Some("")), warning);
     let unusable = " WARN RUST_LOG is not used: error parsing level filter: expected one of \

@@ -1,41 +1,65 @@
-//! DescribeConfigs: the configs of topics, and the settings of this broker.
+//! DescribeConfigs and ListConfigResources: the configs of topics and groups, and the settings of
+//! this broker.
 //!
-//! Decided here: which resources have configs, and how a value's sources are told. Nothing can be
-//! changed while the broker runs, so all of a broker's settings are read-only.
+//! Decided here: which resources have configs, and how a value's sources are told.
+
+use std::collections::BTreeMap;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
-use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+use kafka_protocol::messages::list_config_resources_response::ConfigResource;
+use kafka_protocol::messages::{
+    DescribeConfigsRequest, DescribeConfigsResponse, ListConfigResourcesRequest,
+    ListConfigResourcesResponse,
+};
 use kafka_protocol::protocol::StrBytes;
 
-use super::topic_configs::{self, Candidate, SET_FOR_ALL_BROKERS, TopicConfig, source};
-use super::{Error, INVALID_REQUEST, Node, topic_name};
-use crate::catalog::Topics;
+use super::config_def::{Candidate, ConfigDef, source};
+use super::{Error, INVALID_REQUEST, Node, group_configs, topic_configs, topic_name};
+use crate::catalog::{Configs, Resource, Topics};
 use crate::cli::{Effective, Kind, Settings, Source, known_settings};
 
 /// Types of resources.
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
-const BROKER_LOGGER: i8 = 8;
+pub mod kind {
+    /// A topic.
+    pub const TOPIC: i8 = 2;
+    /// A broker, or all of them.
+    pub const BROKER: i8 = 4;
+    /// The levels of a broker's loggers.
+    pub const BROKER_LOGGER: i8 = 8;
+    /// What clients are to measure (KIP-714).
+    pub const CLIENT_METRICS: i8 = 16;
+    /// A group.
+    pub const GROUP: i8 = 32;
+}
+
+/// What the handlers of configs look at.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The topics.
+    pub topics: &'a Topics,
+    /// What is set of brokers and groups.
+    pub configs: &'a Configs,
+    /// What the broker runs with.
+    pub settings: &'a Settings,
+    /// This node.
+    pub node: &'a Node,
+}
 
 /// The answer. One resource of a type that has no configs refuses all of the request.
 #[must_use]
-pub fn answer(
-    request: &DescribeConfigsRequest,
-    topics: &Topics,
-    settings: &Settings,
-    node: &Node,
-) -> DescribeConfigsResponse {
+pub fn answer(request: &DescribeConfigsRequest, view: &View<'_>) -> DescribeConfigsResponse {
+    use kind::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC};
     let known = |asked: &DescribeConfigsResource| {
-        matches!(asked.resource_type, TOPIC | BROKER | BROKER_LOGGER)
+        matches!(asked.resource_type, TOPIC | BROKER | BROKER_LOGGER | CLIENT_METRICS | GROUP)
     };
     let all_known = request.resources.iter().all(known);
     let results = request.resources.iter().map(|asked| {
         let described = if all_known {
-            describe(asked, topics, settings, node)
+            describe(asked, view)
         } else {
             Err(Error::new(ResponseError::InvalidRequest, INVALID_REQUEST))
         };
@@ -69,54 +93,91 @@ fn asked_for(
 
 fn describe(
     asked: &DescribeConfigsResource,
-    topics: &Topics,
-    settings: &Settings,
-    node: &Node,
+    view: &View<'_>,
 ) -> Result<Vec<DescribeConfigsResourceResult>, Error> {
     let name = asked.resource_name.as_str();
-    if asked.resource_type == TOPIC {
-        topic_name::validate(name)
-            .map_err(|message| Error::new(ResponseError::InvalidTopicException, message))?;
-        let topic = topics.by_name(name);
-        let topic = topic.ok_or_else(|| Error::new(ResponseError::UnknownTopicOrPartition, ""))?;
-        let config = |config: &TopicConfig| {
-            let held = config.held(&topic.configs, settings);
-            described(config.name, Some(held.value), held.source, config.kind)
-                .with_synonyms(held.synonyms.into_iter().map(synonym).collect())
-        };
-        return Ok(topic_configs::all().map(config).collect());
+    let invalid = |message: &str| Err(Error::new(ResponseError::InvalidRequest, message));
+    match asked.resource_type {
+        kind::TOPIC => {
+            topic_name::validate(name)
+                .map_err(|message| Error::new(ResponseError::InvalidTopicException, message))?;
+            let topic = view.topics.by_name(name);
+            let topic =
+                topic.ok_or_else(|| Error::new(ResponseError::UnknownTopicOrPartition, ""))?;
+            let all = topic_configs::CONFIGS.values();
+            let from = source::DYNAMIC_TOPIC;
+            Ok(all.map(|config| of_table(config, &topic.configs, from, view)).collect())
+        }
+        kind::GROUP if name.is_empty() => invalid("Group name must not be empty"),
+        kind::GROUP => {
+            let own = view.configs.get(&Resource::Group(name.into()));
+            let (none, all) = (BTreeMap::new(), group_configs::CONFIGS.values());
+            let own = own.unwrap_or(&none);
+            Ok(all.map(|config| of_table(config, own, source::GROUP, view)).collect())
+        }
+        kind::CLIENT_METRICS if name.is_empty() => {
+            invalid("Client metrics subscription name must not be empty")
+        }
+        // Clients are not asked for their metrics.
+        kind::CLIENT_METRICS => Ok(Vec::new()),
+        of_broker => describe_broker(of_broker, name, view),
     }
+}
+
+fn describe_broker(
+    of_kind: i8,
+    name: &str,
+    view: &View<'_>,
+) -> Result<Vec<DescribeConfigsResourceResult>, Error> {
+    let View { settings, node, .. } = view;
     let invalid = |message: String| Error::new(ResponseError::InvalidRequest, message);
     if name.is_empty() {
-        // The settings of all brokers.
-        return if asked.resource_type == BROKER {
-            Ok(vec![set_for_all_brokers()])
-        } else {
-            Err(invalid("Broker id must not be empty".to_owned()))
+        return match of_kind {
+            kind::BROKER => Ok(set_for_all_brokers(settings)),
+            _ => Err(invalid("Broker id must not be empty".to_owned())),
         };
     }
     match name.parse::<i32>() {
         Err(_) => Err(invalid(format!("Broker id must be an integer, but it is: {name}"))),
         Ok(id) if id != node.id => {
-            let or = if asked.resource_type == BROKER { " or empty string," } else { "" };
+            let or = if of_kind == kind::BROKER { " or empty string," } else { "" };
             Err(invalid(format!(
                 "Unexpected broker id, expected {}{or} but received {name}",
                 node.id
             )))
         }
         // There are no loggers whose level could be changed.
-        Ok(_) if asked.resource_type == BROKER_LOGGER => Ok(Vec::new()),
+        Ok(_) if of_kind == kind::BROKER_LOGGER => Ok(Vec::new()),
         Ok(_) => {
             Ok(settings.effective.iter().map(|(name, set)| setting(name, set, node)).collect())
         }
     }
 }
 
-fn set_for_all_brokers() -> DescribeConfigsResourceResult {
-    let value = known_settings()[SET_FOR_ALL_BROKERS].default.unwrap_or_default().to_owned();
-    let from = source::DYNAMIC_DEFAULT_BROKER;
-    let own = Candidate { name: SET_FOR_ALL_BROKERS, value: value.clone(), source: from };
-    described(SET_FOR_ALL_BROKERS, Some(value), from, "INT").with_synonyms(vec![synonym(own)])
+/// A config of a topic or group.
+fn of_table(
+    config: &ConfigDef,
+    own: &BTreeMap<String, String>,
+    own_source: i8,
+    view: &View<'_>,
+) -> DescribeConfigsResourceResult {
+    let held = config.held(own, own_source, view.settings);
+    described(config.name, Some(held.value), held.source, config.kind)
+        .with_synonyms(held.synonyms.into_iter().map(synonym).collect())
+}
+
+/// What is set for all brokers while they run, and no other setting.
+fn set_for_all_brokers(settings: &Settings) -> Vec<DescribeConfigsResourceResult> {
+    let from = Source::DynamicDefault;
+    let set = settings.effective.iter().filter_map(|(name, set)| {
+        let (known, (_, value)) =
+            (known_settings().get(name.as_str())?, set.set().find(|(of, _)| *of == from)?);
+        let value = value?.to_owned();
+        let own = Candidate { name: known.name, value: value.clone(), source: source::of(from) };
+        let described = described(name, Some(value), source::of(from), kind_name(known.kind));
+        Some(described.with_synonyms(vec![synonym(own)]))
+    });
+    set.collect()
 }
 
 /// A setting of this broker.
@@ -130,14 +191,15 @@ fn setting(name: &str, set: &Effective, node: &Node) -> DescribeConfigsResourceR
     if set.source == Source::Default && value.as_deref() == default {
         from = Source::Default;
     }
-    let from = match from {
-        _ if name == SET_FOR_ALL_BROKERS => source::DYNAMIC_DEFAULT_BROKER,
-        Source::Static => source::STATIC_BROKER,
-        Source::Default => source::DEFAULT,
-    };
+    let from = source::of(from);
     let mut synonyms = Vec::new();
     if let (Some(known), Some(value)) = (known, &value) {
         synonyms.push(Candidate { name: known.name, value: value.clone(), source: from });
+        let behind = set.behind.iter().filter_map(|(from, value)| {
+            let (value, source) = (value.clone()?, source::of(*from));
+            Some(Candidate { name: known.name, value, source })
+        });
+        synonyms.extend(behind);
         if let Some(default) = known.default.filter(|_| from != source::DEFAULT) {
             let value = default.to_owned();
             synonyms.push(Candidate { name: known.name, value, source: source::DEFAULT });
@@ -146,7 +208,7 @@ fn setting(name: &str, set: &Effective, node: &Node) -> DescribeConfigsResourceR
     let secret = known.is_none_or(|known| known.kind == Kind::Password);
     let kind = known.map_or("PASSWORD", |known| kind_name(known.kind));
     described(name, value, from, kind)
-        .with_read_only(true)
+        .with_read_only(topic_configs::of_setting(name).is_none())
         .with_is_sensitive(secret)
         .with_synonyms(synonyms.into_iter().map(synonym).collect())
 }
@@ -170,6 +232,48 @@ fn synonym(candidate: Candidate) -> DescribeConfigsSynonym {
         .with_name(StrBytes::from_static_str(candidate.name))
         .with_value(Some(StrBytes::from_string(candidate.value)))
         .with_source(candidate.source)
+}
+
+/// Lists the resources of the types asked for that have configs, or could have.
+#[must_use]
+pub fn list(
+    request: &ListConfigResourcesRequest,
+    version: i16,
+    view: &View<'_>,
+) -> ListConfigResourcesResponse {
+    use kind::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC};
+    let all = [GROUP, BROKER_LOGGER, BROKER, TOPIC, CLIENT_METRICS];
+    let asked = match (version, &request.resource_types[..]) {
+        // It was ListClientMetricsResources.
+        (0, _) => &[CLIENT_METRICS],
+        (_, []) => &all[..],
+        (_, asked) => asked,
+    };
+    if !asked.iter().all(|of_kind| all.contains(of_kind)) {
+        let error = ResponseError::UnsupportedVersion;
+        return ListConfigResourcesResponse::default().with_error_code(error.code());
+    }
+    let mut resources = Vec::new();
+    let mut add = |of_kind: i8, name: &str| {
+        resources.push(
+            ConfigResource::default()
+                .with_resource_type(of_kind)
+                .with_resource_name(StrBytes::from_string(name.to_owned())),
+        );
+    };
+    for of_kind in all.into_iter().filter(|of_kind| asked.contains(of_kind)) {
+        match of_kind {
+            TOPIC => view.topics.iter().for_each(|topic| add(of_kind, &topic.name)),
+            BROKER | BROKER_LOGGER => add(of_kind, &view.node.id.to_string()),
+            GROUP => view.configs.keys().for_each(|of| {
+                if let Resource::Group(name) = of {
+                    add(of_kind, name);
+                }
+            }),
+            _ => {}
+        }
+    }
+    ListConfigResourcesResponse::default().with_config_resources(resources)
 }
 
 fn kind_name(kind: Kind) -> &'static str {

@@ -7,9 +7,11 @@ use std::rc::Rc;
 
 use quorate_core::NodeId;
 
+use super::configs::View;
 use super::{
-    Node, Plan, cluster, configs, fetch, init_producer_id, list_offsets, metadata,
-    offset_for_leader_epoch, partitions, produce, topics, versions,
+    Node, Plan, absent, alter_configs, cluster, configs, delete_records, describe_log, fetch,
+    init_producer_id, list_offsets, metadata, offset_for_leader_epoch, partitions, produce, quorum,
+    topic_partitions, topics, versions,
 };
 use crate::catalog::Operation;
 use crate::core_thread::Thread;
@@ -47,20 +49,25 @@ pub async fn handle(
 ) -> Answer<BrokerResponse> {
     let shared = Rc::clone(thread);
     let entropy = &mut |bytes: &mut [u8]| (shared.shared().entropy)(bytes);
-    let settings = thread.settings();
     let Some(node) = this_node(thread, context) else { return Answer::Close };
     use BrokerResponse as To;
     Answer::Send(match request {
         BrokerRequest::ApiVersions(asked) => To::ApiVersions(versions::answer(&asked, version)),
         BrokerRequest::ApiVersionsUnsupported => To::ApiVersions(versions::unsupported()),
         BrokerRequest::Metadata(asked) => {
-            let told =
-                metadata::answer(&asked, version, &thread.topics(), settings, &node, entropy);
+            let told = metadata::answer(
+                &asked,
+                version,
+                &thread.topics(),
+                &thread.settings(),
+                &node,
+                entropy,
+            );
             create_on_demand(thread, told.create);
             To::Metadata(told.answer)
         }
         BrokerRequest::CreateTopics(asked) => {
-            let plan = topics::create(&asked, &thread.topics(), settings, &node, entropy);
+            let plan = topics::create(&asked, &thread.topics(), &thread.settings(), &node, entropy);
             To::CreateTopics(carry_out(thread, plan).await)
         }
         BrokerRequest::DeleteTopics(asked) => {
@@ -72,10 +79,29 @@ pub async fn handle(
             To::CreatePartitions(carry_out(thread, plan).await)
         }
         BrokerRequest::DescribeConfigs(asked) => {
-            To::DescribeConfigs(configs::answer(&asked, &thread.topics(), settings, &node))
+            To::DescribeConfigs(with_view(thread, &node, |view| configs::answer(&asked, view)))
+        }
+        BrokerRequest::ListConfigResources(asked) => {
+            let list = |view: &View<'_>| configs::list(&asked, version, view);
+            To::ListConfigResources(with_view(thread, &node, list))
+        }
+        BrokerRequest::AlterConfigs(asked) => {
+            let plan = with_view(thread, &node, |view| alter_configs::replacing(&asked, view));
+            To::AlterConfigs(carry_out(thread, plan).await)
+        }
+        BrokerRequest::IncrementalAlterConfigs(asked) => {
+            let plan = with_view(thread, &node, |view| alter_configs::incremental(&asked, view));
+            To::IncrementalAlterConfigs(carry_out(thread, plan).await)
         }
         BrokerRequest::DescribeCluster(asked) => {
             To::DescribeCluster(cluster::answer(&asked, &node))
+        }
+        BrokerRequest::DescribeTopicPartitions(asked) => {
+            To::DescribeTopicPartitions(topic_partitions::answer(&asked, &thread.topics(), &node))
+        }
+        BrokerRequest::DescribeQuorum(asked) => {
+            let (changes, now) = (thread.topics().number(), thread.now().wall);
+            To::DescribeQuorum(quorum::answer(&asked, version, &node, changes, now))
         }
         BrokerRequest::Produce(asked) => {
             return produce::answer(thread, asked, version).await.map(To::Produce);
@@ -90,6 +116,35 @@ pub async fn handle(
         BrokerRequest::OffsetForLeaderEpoch(asked) => {
             To::OffsetForLeaderEpoch(offset_for_leader_epoch::answer(thread, asked).await)
         }
+        BrokerRequest::DeleteRecords(asked) => {
+            To::DeleteRecords(delete_records::answer(thread, asked).await)
+        }
+        BrokerRequest::DescribeLogDirs(asked) => {
+            To::DescribeLogDirs(describe_log::log_dirs(thread, asked).await)
+        }
+        BrokerRequest::DescribeProducers(asked) => {
+            To::DescribeProducers(describe_log::producers(thread, asked).await)
+        }
+        BrokerRequest::DescribeAcls(_) => To::DescribeAcls(absent::acls()),
+        BrokerRequest::DescribeClientQuotas(asked) => {
+            To::DescribeClientQuotas(absent::quotas(&asked))
+        }
+        BrokerRequest::DescribeUserScramCredentials(asked) => {
+            To::DescribeUserScramCredentials(absent::scram_credentials(&asked))
+        }
+        BrokerRequest::ListPartitionReassignments(_) => {
+            To::ListPartitionReassignments(absent::reassignments())
+        }
+    })
+}
+
+/// Has a handler of configs look at what there is.
+fn with_view<R>(thread: &Thread, node: &Node, look: impl FnOnce(&View<'_>) -> R) -> R {
+    look(&View {
+        topics: &thread.topics(),
+        configs: &thread.configs(),
+        settings: &thread.settings(),
+        node,
     })
 }
 

@@ -37,6 +37,7 @@ pub(super) async fn answer(
     request: ListOffsetsRequest,
     version: i16,
 ) -> ListOffsetsResponse {
+    // Of a partition that is named twice this is told once.
     let twice = named_twice(&request);
     let mut response = ListOffsetsResponse::default();
     let mut by_home: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
@@ -44,9 +45,14 @@ pub(super) async fn answer(
         let topics = thread.topics();
         let topic = place::topic(&topics, false, &asked.name, uuid::Uuid::nil());
         let mut answers = Vec::with_capacity(asked.partitions.len());
-        for (p, part) in asked.partitions.iter().enumerate() {
+        let mut told = BTreeSet::new();
+        for part in &asked.partitions {
             let index = part.partition_index;
-            let checked = if twice.contains(&(asked.name.as_str(), index)) {
+            let named_twice = twice.contains(&(asked.name.as_str(), index));
+            if named_twice && !told.insert(index) {
+                continue;
+            }
+            let checked = if named_twice {
                 Err(ResponseError::InvalidRequest)
             } else if !is_known(part.timestamp, version) {
                 Err(ResponseError::UnsupportedVersion)
@@ -55,6 +61,7 @@ pub(super) async fn answer(
             } else {
                 topic.and_then(|topic| place::partition(topic, index))
             };
+            let p = answers.len();
             answers
                 .push(refusal(index, checked.err().unwrap_or(ResponseError::NotLeaderOrFollower)));
             if let Ok(key) = checked {

@@ -4,10 +4,16 @@
 //! and the settings. Nothing in here waits, and nothing is changed: what is to be done to the
 //! catalog comes back as a [`Plan`].
 
+pub mod absent;
+pub mod alter_configs;
 pub mod cluster;
+mod config_def;
 pub mod configs;
+mod delete_records;
+mod describe_log;
 mod fetch;
 pub(crate) mod fetch_session;
+mod group_configs;
 mod handle;
 mod init_producer_id;
 mod list_offsets;
@@ -16,8 +22,11 @@ mod offset_for_leader_epoch;
 pub mod partitions;
 mod place;
 mod produce;
+pub mod quorum;
 mod topic_configs;
 mod topic_name;
+pub mod topic_partitions;
+mod topic_rules;
 pub mod topics;
 pub mod versions;
 
@@ -30,6 +39,7 @@ use crate::catalog::{Operation, Outcome, Refusal};
 
 pub use handle::{Answer, handle};
 pub use topic_name::validate as validate_topic_name;
+pub use topic_rules::TopicRules;
 
 /// This node, as the client of one request is to see it.
 #[derive(Debug, Clone, PartialEq, Eq)]

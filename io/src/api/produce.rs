@@ -21,8 +21,7 @@ use quorate_core::WallTime;
 
 use super::Answer;
 use super::place::{self, At, each_home};
-use crate::catalog::Topic;
-use crate::cli::Settings;
+use super::topic_rules::TopicRules;
 use crate::core_thread::Thread;
 use crate::guard::batch::{BatchError, BatchHeader, Batches, ProduceRules};
 use crate::homes::{AppendError, Appending};
@@ -30,8 +29,6 @@ use crate::log::PartitionKey;
 
 /// From this version on topics are named by id (KIP-516).
 const BY_ID: i16 = 13;
-/// How far in the future a record's time may be, Kafka's `log.message.timestamp.after.max.ms`.
-const LATEST: i64 = 3_600_000;
 
 /// Appends of a thread that may be on their way to the store before producers wait that want no
 /// answer: nothing else would slow them down.
@@ -72,10 +69,10 @@ pub(super) async fn answer(
                 (None, true) => Err(ResponseError::InvalidTopicException),
                 (None, false) => Ok(found),
             });
-            answers
-                .push(refusal(index, checked.err().unwrap_or(ResponseError::NotLeaderOrFollower)));
+            let error = checked.err();
+            answers.push(refusal(index, error.unwrap_or(ResponseError::NotLeaderOrFollower)));
             if let Ok((topic, key)) = checked {
-                let rules = rules(topic, thread.settings(), version, now);
+                let rules = rules(&thread.rules_of(topic), version, now);
                 let records = records.unwrap_or_default();
                 let home = thread.home_of(key.topic_id, index);
                 by_home.entry(home).or_default().push(Part { at: (t, p), key, records, rules });
@@ -117,25 +114,13 @@ fn is_transactional(records: &[u8]) -> bool {
     BatchHeader::parse(batch).is_ok_and(|head| head.magic == 2 && head.is_transactional())
 }
 
-fn rules(topic: &Topic, settings: &Settings, api_version: i16, now: WallTime) -> ProduceRules {
-    let of_topic = |name: &str| topic.configs.get(name).and_then(|value| value.trim().parse().ok());
-    let of_broker = |name: &str| {
-        let set = settings.effective.get(name)?;
-        set.value.as_ref()?.trim().parse().ok()
-    };
-    let max_message_bytes =
-        of_topic("max.message.bytes").and_then(|most| usize::try_from(most).ok());
-    let before: i64 = of_topic("message.timestamp.before.max.ms")
-        .or_else(|| of_broker("log.message.timestamp.before.max.ms"))
-        .unwrap_or(i64::MAX);
-    let after: i64 = of_topic("message.timestamp.after.max.ms")
-        .or_else(|| of_broker("log.message.timestamp.after.max.ms"))
-        .unwrap_or(LATEST);
+fn rules(topic: &TopicRules, api_version: i16, now: WallTime) -> ProduceRules {
     ProduceRules {
         api_version,
-        max_message_bytes: max_message_bytes.unwrap_or(settings.message_max_bytes),
-        earliest: if before == i64::MAX { i64::MIN } else { now.0.saturating_sub(before) },
-        latest: now.0.saturating_add(after),
+        max_message_bytes: topic.max_message_bytes,
+        append_time: topic.append_time.then_some(now.0),
+        earliest: topic.before_max.map_or(i64::MIN, |before| now.0.saturating_sub(before)),
+        latest: now.0.saturating_add(topic.after_max),
     }
 }
 

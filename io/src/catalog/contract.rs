@@ -7,8 +7,8 @@ use std::sync::mpsc::{self, Receiver};
 use uuid::Uuid;
 
 use super::{
-    Boot, Catalog, Completion, Delta, NODE_ID, Operation, Outcome, PRODUCER_ID_BLOCK, Refusal,
-    Topic, Topics, random_id,
+    Boot, Catalog, Completion, Configs, Delta, NODE_ID, Operation, Outcome, PRODUCER_ID_BLOCK,
+    Refusal, Resource, Topic, Topics, random_id,
 };
 use crate::disk::Wake;
 
@@ -81,6 +81,7 @@ pub fn contract(mut open: impl FnMut(Wake) -> (Box<dyn Catalog>, Boot)) {
     creates_and_deletes(&mut open);
     refuses_what_cannot_be(&mut open);
     alters(&mut open);
+    configures(&mut open);
     gives_no_producer_id_twice(&mut open);
     knows_a_clean_stop(&mut open);
     assert_eq!(Opened::new(&mut open).boot.identity.cluster_id, cluster);
@@ -88,10 +89,11 @@ pub fn contract(mut open: impl FnMut(Wake) -> (Box<dyn Catalog>, Boot)) {
 
 fn begins_empty(open: &mut dyn FnMut(Wake) -> (Box<dyn Catalog>, Boot)) -> String {
     let opened = Opened::new(open);
-    let Boot { identity, topics, leader_epoch, clean } = &opened.boot;
+    let Boot { identity, topics, configs, leader_epoch, clean } = &opened.boot;
     assert_eq!(identity.node_id, NODE_ID);
     assert_eq!(identity.cluster_id.len(), 22);
     assert_eq!((topics, *leader_epoch, *clean), (&Topics::default(), 0, true));
+    assert_eq!(configs, &Configs::new());
     opened.boot.identity.cluster_id.clone()
 }
 
@@ -139,7 +141,8 @@ fn refuses_what_cannot_be(open: &mut dyn FnMut(Wake) -> (Box<dyn Catalog>, Boot)
     let unknown = refused(Refusal::UnknownTopic { id });
     assert_eq!(opened.run(Operation::Delete { id }), unknown);
     assert_eq!(opened.run(Operation::SetPartitions { id, partitions: 5 }), unknown);
-    assert_eq!(opened.run(Operation::SetConfigs { id, configs: BTreeMap::new() }), unknown);
+    let (of, changes) = (Resource::Topic(id), BTreeMap::new());
+    assert_eq!(opened.run(Operation::ChangeConfigs { of, changes }), unknown);
     assert_eq!(opened.view, before);
 
     opened.submit(Operation::Create(topic("a.b", 10)));
@@ -159,14 +162,43 @@ fn alters(open: &mut dyn FnMut(Wake) -> (Box<dyn Catalog>, Boot)) {
     let fewer = Refusal::NotMorePartitions { current: 5, asked: 5 };
     let again = opened.run(Operation::SetPartitions { id, partitions: 5 });
     assert_eq!(again, Outcome::Refused(fewer));
-    let configs = BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]);
-    opened.run(Operation::SetConfigs { id, configs: configs.clone() });
+    opened.run(change(Resource::Topic(id), &[("retention.ms", None), ("a", Some("1"))]));
+    opened.run(change(Resource::Topic(id), &[("a", None), ("cleanup.policy", Some("compact"))]));
+    let configs = configs(&[("cleanup.policy", "compact")]);
     let altered = Topic { partitions: 5, configs, ..topic("payments", 3) };
     assert_eq!(opened.view.by_name("payments"), Some(&Arc::new(altered.clone())));
     drop(opened);
     let opened = Opened::new(open);
     assert_eq!(opened.view.by_name("payments"), Some(&Arc::new(altered.clone())));
     assert_eq!(opened.view.by_id(id), Some(&Arc::new(altered)));
+}
+
+fn configs(all: &[(&str, &str)]) -> BTreeMap<String, String> {
+    all.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
+fn change(of: Resource, changes: &[(&str, Option<&str>)]) -> Operation {
+    let changes = changes.iter();
+    let changes = changes.map(|(name, value)| (name.to_string(), value.map(str::to_owned)));
+    Operation::ChangeConfigs { of, changes: changes.collect() }
+}
+
+fn configures(open: &mut dyn FnMut(Wake) -> (Box<dyn Catalog>, Boot)) {
+    let mut opened = Opened::new(open);
+    let group = Resource::Group("readers".into());
+    let done = opened.run(change(group.clone(), &[("a", Some("1")), ("b", Some("2"))]));
+    let both = configs(&[("a", "1"), ("b", "2")]);
+    assert_eq!(done, Outcome::Configured { of: group.clone(), configs: both });
+    let done = opened.run(change(group.clone(), &[("b", None), ("c", Some("3"))]));
+    let left = configs(&[("a", "1"), ("c", "3")]);
+    assert_eq!(done, Outcome::Configured { of: group.clone(), configs: left.clone() });
+    opened.run(change(Resource::Broker(1), &[("x", Some("0"))]));
+    opened.run(change(Resource::Brokers, &[("x", Some("1"))]));
+    opened.run(change(Resource::Broker(1), &[("x", None)]));
+    drop(opened);
+    let opened = Opened::new(open);
+    let all = [(group, left), (Resource::Brokers, configs(&[("x", "1")]))];
+    assert_eq!(opened.boot.configs, Configs::from(all));
 }
 
 fn gives_no_producer_id_twice(open: &mut dyn FnMut(Wake) -> (Box<dyn Catalog>, Boot)) {

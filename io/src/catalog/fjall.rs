@@ -1,6 +1,7 @@
 //! The catalog on disk: a keyspace of the database that it shares with the coordinator's journal.
 //!
-//! Rows: `t` and a topic's id for a topic; `cluster`, `format`, `epoch`, `run` (how the last run
+//! Rows: `t` and a topic's id for a topic; `g` with a kind and a name for the configs of a broker or
+//! group; `cluster`, `format`, `epoch`, `run` (how the last run
 //! ended, or how it stores while it lasts) and `producer` (the first id not handed out).
 
 use std::collections::BTreeMap;
@@ -10,8 +11,8 @@ use fjall::{Keyspace, KeyspaceCreateOptions, OwnedWriteBatch};
 
 use super::state::{Row, State};
 use super::{
-    Boot, Catalog, Completion, Entropy, FORMAT, Identity, NODE_ID, Operation, Topic, Topics,
-    id_text, random_id,
+    Boot, Catalog, Completion, Configs, Entropy, FORMAT, Identity, NODE_ID, Operation, Resource,
+    Topic, Topics, id_text, random_id,
 };
 use crate::disk::codec::{Decoder, Encoder};
 use crate::disk::{self, Database, Durability, Mailbox, OpenError, Queue, Wake};
@@ -58,9 +59,10 @@ impl FjallCatalog {
         let (leader_epoch, clean) = store.begin_run(&identity)?;
         let topics = Topics::new(store.topics()?);
         let next_producer_id = store.number(PRODUCER)?.unwrap_or(0);
-        let state = State::new(topics.clone(), next_producer_id);
+        let configs = store.configs()?;
+        let state = State::new(topics.clone(), configs.clone(), next_producer_id);
         let catalog = Self { rows, state, queue, mailbox: Mailbox::new(wake) };
-        Ok((catalog, Boot { identity, topics, leader_epoch, clean }))
+        Ok((catalog, Boot { identity, topics, configs, leader_epoch, clean }))
     }
 }
 
@@ -91,15 +93,29 @@ struct Write {
 
 impl disk::Operation for Write {
     fn bytes(&self) -> usize {
-        let Some(Row::Put(topic)) = &self.row else { return ROW_BYTES };
-        let configs = topic.configs.iter().map(|(name, value)| name.len() + value.len());
-        ROW_BYTES + topic.name.len() + configs.sum::<usize>()
+        let configs = match &self.row {
+            Some(Row::Put(topic)) => &topic.configs,
+            Some(Row::Configs(_, configs)) => configs,
+            _ => return ROW_BYTES,
+        };
+        // A name has at most 249 bytes, that of a group 32 KiB.
+        ROW_BYTES + configs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
     }
 
     fn write(&mut self, batch: &mut OwnedWriteBatch) -> fjall::Result<()> {
         match &self.row {
             Some(Row::Put(topic)) => batch.insert(&self.rows, topic_key(topic), encode(topic)),
             Some(Row::Remove(id)) => batch.remove(&self.rows, [b"t", &id.as_bytes()[..]].concat()),
+            Some(Row::Configs(of, configs)) => {
+                let key = configs_key(of);
+                if configs.is_empty() {
+                    batch.remove(&self.rows, key);
+                } else {
+                    let mut row = Encoder::default();
+                    encode_configs(&mut row, configs);
+                    batch.insert(&self.rows, key, row.finish());
+                }
+            }
             Some(Row::NextProducerId(id)) => batch.insert(&self.rows, PRODUCER, id.to_be_bytes()),
             Some(Row::Clean) => batch.insert(&self.rows, RUN, CLEAN),
             None => {}
@@ -178,6 +194,58 @@ impl Store<'_> {
         });
         rows.collect()
     }
+
+    fn configs(&self) -> Result<Configs, OpenError> {
+        let rows = self.rows.prefix(b"g").map(|row| {
+            let (key, value) = row.into_inner().map_err(|error| self.database.failed(error))?;
+            let configs = decode_configs(&mut Decoder::new(&value));
+            parse_configs_key(&key)
+                .zip(configs)
+                .ok_or_else(|| self.database.damaged(format!("config row {key:02x?}")))
+        });
+        rows.collect()
+    }
+}
+
+/// The kinds of resources in keys.
+const BROKERS: u8 = 0;
+const BROKER: u8 = 1;
+const GROUP: u8 = 2;
+
+fn configs_key(of: &Resource) -> Vec<u8> {
+    let mut key = Encoder::default();
+    key.raw(b"g");
+    match of {
+        Resource::Brokers => key.u8(BROKERS),
+        Resource::Broker(id) => key.u8(BROKER).i32(*id),
+        Resource::Group(name) => key.u8(GROUP).str(name),
+        Resource::Topic(_) => unreachable!("a topic's configs are in its row"),
+    };
+    key.finish()
+}
+
+fn parse_configs_key(key: &[u8]) -> Option<Resource> {
+    let mut key = Decoder::new(key);
+    key.u8()?;
+    let of = match key.u8()? {
+        BROKERS => Resource::Brokers,
+        BROKER => Resource::Broker(key.i32()?),
+        GROUP => Resource::Group(key.str()?.into()),
+        _ => return None,
+    };
+    key.end()?;
+    Some(of)
+}
+
+fn encode_configs(row: &mut Encoder, configs: &BTreeMap<String, String>) {
+    row.count(configs.len());
+    for (name, value) in configs {
+        row.str(name).str(value);
+    }
+}
+
+fn decode_configs(row: &mut Decoder<'_>) -> Option<BTreeMap<String, String>> {
+    (0..row.count()?).map(|_| Some((row.str()?.to_owned(), row.str()?.to_owned()))).collect()
 }
 
 fn topic_key(topic: &Topic) -> Vec<u8> {
@@ -187,10 +255,7 @@ fn topic_key(topic: &Topic) -> Vec<u8> {
 fn encode(topic: &Topic) -> Vec<u8> {
     let mut row = Encoder::default();
     row.str(&topic.name).i32(topic.partitions).u8(topic.internal.into());
-    row.count(topic.configs.len());
-    for (name, value) in &topic.configs {
-        row.str(name).str(value);
-    }
+    encode_configs(&mut row, &topic.configs);
     row.finish()
 }
 
@@ -203,11 +268,7 @@ fn decode(key: &[u8], value: &[u8]) -> Option<Topic> {
     let name = row.str()?.into();
     let partitions = row.i32()?;
     let internal = row.u8()? != 0;
-    let mut configs = BTreeMap::new();
-    for _ in 0..row.count()? {
-        let (name, value) = (row.str()?.to_owned(), row.str()?.to_owned());
-        configs.insert(name, value);
-    }
+    let configs = decode_configs(&mut row)?;
     row.end()?;
     Some(Topic { name, id, partitions, configs, internal })
 }

@@ -32,10 +32,11 @@ impl MemoryCatalog {
             stored.cluster_id.get_or_insert_with(|| id_text(random_id(entropy))).clone();
         let topics = stored.state.topics().iter().map(|topic| (**topic).clone());
         let topics = Topics::new(topics);
-        stored.state = State::new(topics.clone(), stored.state.next_producer_id());
+        let configs = stored.state.configs().clone();
+        stored.state = State::new(topics.clone(), configs.clone(), stored.state.next_producer_id());
         let clean = !std::mem::replace(&mut stored.running, true);
         let identity = Identity { cluster_id, node_id: NODE_ID, format: FORMAT };
-        let boot = Boot { identity, topics, leader_epoch: 0, clean };
+        let boot = Boot { identity, topics, configs, leader_epoch: 0, clean };
         (Box::new(Handle { stored: Arc::clone(&self.stored), completed: Vec::new() }), boot)
     }
 }

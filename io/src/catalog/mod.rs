@@ -57,6 +57,22 @@ pub struct Topic {
     pub internal: bool,
 }
 
+/// What has configs that can be changed while the broker runs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Resource {
+    /// The topic of this id. Its configs are in its [`Topic`].
+    Topic(Uuid),
+    /// All brokers: the default of each.
+    Brokers,
+    /// The broker of this id.
+    Broker(i32),
+    /// A consumer group.
+    Group(Arc<str>),
+}
+
+/// The configs of all that has any, but for topics.
+pub type Configs = BTreeMap<Resource, BTreeMap<String, String>>;
+
 /// Who this node is, chosen at the first start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -75,6 +91,8 @@ pub struct Boot {
     pub identity: Identity,
     /// The topics there are.
     pub topics: Topics,
+    /// The configs of brokers and groups.
+    pub configs: Configs,
     /// Leader epoch of all partitions: 0, and one more at each start after a stop that was not
     /// clean while acknowledged records may not have been on disk.
     pub leader_epoch: i32,
@@ -99,12 +117,12 @@ pub enum Operation {
         /// The new count.
         partitions: i32,
     },
-    /// Replace the configs of a topic.
-    SetConfigs {
-        /// The topic's id.
-        id: Uuid,
-        /// All that are to be set.
-        configs: BTreeMap<String, String>,
+    /// Change configs; those that are not named stay as they are.
+    ChangeConfigs {
+        /// Whose.
+        of: Resource,
+        /// The new value of each, none for the default.
+        changes: BTreeMap<String, Option<String>>,
     },
     /// Hand out a block of [`PRODUCER_ID_BLOCK`] producer ids.
     ProducerIds,
@@ -127,6 +145,13 @@ pub struct Completion {
 pub enum Outcome {
     /// It is done, and has changed the topics.
     Changed(Delta),
+    /// It is done, and has changed the configs of a broker or group.
+    Configured {
+        /// Whose.
+        of: Resource,
+        /// All that are set now.
+        configs: BTreeMap<String, String>,
+    },
     /// Producer ids that are the caller's.
     ProducerIds(Range<i64>),
     /// The clean stop is written.

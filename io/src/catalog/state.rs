@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Delta, Operation, Outcome, PRODUCER_ID_BLOCK, Refusal, Topic, Topics};
+use super::{
+    Configs, Delta, Operation, Outcome, PRODUCER_ID_BLOCK, Refusal, Resource, Topic, Topics,
+};
 
 /// The catalog as it is once everything that was submitted is stored.
 #[derive(Clone, Debug, Default)]
 pub struct State {
     topics: Topics,
+    configs: Configs,
     /// Topics whose names have a period or an underscore, by the name with only underscores.
     similar: BTreeMap<String, Arc<str>>,
     next_producer_id: i64,
@@ -23,6 +26,8 @@ pub enum Row {
     Put(Arc<Topic>),
     /// There is no such topic any more.
     Remove(Uuid),
+    /// All configs of a broker or group that are set; there may be none.
+    Configs(Resource, BTreeMap<String, String>),
     /// The first producer id that was not handed out.
     NextProducerId(i64),
     /// The stop was clean.
@@ -31,15 +36,20 @@ pub enum Row {
 
 impl State {
     /// The state that is stored.
-    pub fn new(topics: Topics, next_producer_id: i64) -> Self {
+    pub fn new(topics: Topics, configs: Configs, next_producer_id: i64) -> Self {
         let names = topics.iter().map(|topic| &topic.name);
         let similar = names.filter_map(|name| Some((similar_name(name)?, Arc::clone(name))));
-        Self { similar: similar.collect(), topics, next_producer_id }
+        Self { similar: similar.collect(), topics, configs, next_producer_id }
     }
 
     /// The topics.
     pub fn topics(&self) -> &Topics {
         &self.topics
+    }
+
+    /// The configs of brokers and groups.
+    pub fn configs(&self) -> &Configs {
+        &self.configs
     }
 
     /// The first producer id that was not handed out.
@@ -53,9 +63,14 @@ impl State {
             Operation::Create(topic) => self.create(topic),
             Operation::Delete { id } => self.topic(id).map(|topic| (Some(topic), None)),
             Operation::SetPartitions { id, partitions } => self.set_partitions(id, partitions),
-            Operation::SetConfigs { id, configs } => self.topic(id).map(|topic| {
-                (Some(Arc::clone(&topic)), Some(Topic { configs, ..(*topic).clone() }))
-            }),
+            Operation::ChangeConfigs { of: Resource::Topic(id), changes } => {
+                self.topic(id).map(|topic| {
+                    let mut after = (*topic).clone();
+                    change(&mut after.configs, changes);
+                    (Some(topic), Some(after))
+                })
+            }
+            Operation::ChangeConfigs { of, changes } => return self.configure(of, changes),
             Operation::ProducerIds => {
                 let first = self.next_producer_id;
                 self.next_producer_id += PRODUCER_ID_BLOCK;
@@ -71,6 +86,20 @@ impl State {
             Ok((before, after)) => self.change(before, after.map(Arc::new)),
             Err(refusal) => (Outcome::Refused(refusal), None),
         }
+    }
+
+    fn configure(
+        &mut self,
+        of: Resource,
+        changes: BTreeMap<String, Option<String>>,
+    ) -> (Outcome, Option<Row>) {
+        let mut configs = self.configs.remove(&of).unwrap_or_default();
+        change(&mut configs, changes);
+        if !configs.is_empty() {
+            self.configs.insert(of.clone(), configs.clone());
+        }
+        let row = Row::Configs(of.clone(), configs.clone());
+        (Outcome::Configured { of, configs }, Some(row))
     }
 
     fn topic(&self, id: Uuid) -> Result<Arc<Topic>, Refusal> {
@@ -124,6 +153,15 @@ impl State {
         let delta = Delta { number: self.topics.number() + 1, before, after };
         self.topics.apply(&delta);
         (Outcome::Changed(delta), row)
+    }
+}
+
+fn change(configs: &mut BTreeMap<String, String>, changes: BTreeMap<String, Option<String>>) {
+    for (name, value) in changes {
+        match value {
+            Some(value) => configs.insert(name, value),
+            None => configs.remove(&name),
+        };
     }
 }
 

@@ -17,7 +17,8 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use file::{FileError, read_settings_file};
 pub use known::{Kind, Known, known_settings};
 pub use settings::{
-    ClassicServerAssignor, Durability, Effective, SettingError, Settings, Source, resolve,
+    ClassicServerAssignor, Durability, Effective, SettingError, Settings, Source, check_setting,
+    resolve,
 };
 pub use value::ValueError;
 

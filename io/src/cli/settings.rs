@@ -37,6 +37,11 @@ pub struct Settings {
     pub auto_create_topics: bool,
     /// `message.max.bytes`: the longest record batch.
     pub message_max_bytes: usize,
+    /// `log.retention.check.interval.ms`: how often partitions are looked through for what is too
+    /// old or too much.
+    pub log_retention_check_interval: Duration,
+    /// `log.initial.task.delay.ms`: how long after the start that happens first.
+    pub log_initial_task_delay: Duration,
     /// `group.min.session.timeout.ms`: the shortest session timeout of a classic group's member.
     pub group_min_session_timeout: Duration,
     /// `group.max.session.timeout.ms`: the longest one.
@@ -96,6 +101,17 @@ pub struct Effective {
     pub value: Option<String>,
     /// Where it is from.
     pub source: Source,
+    /// Values that were set too and do not hold, the one that would be next first.
+    pub behind: Vec<(Source, Option<String>)>,
+}
+
+impl Effective {
+    /// All values that were set, the one that holds first; none if nobody set any.
+    pub fn set(&self) -> impl Iterator<Item = (Source, Option<&str>)> {
+        let first = (self.source, self.value.as_deref());
+        let behind = self.behind.iter().map(|(source, value)| (*source, value.as_deref()));
+        std::iter::once(first).chain(behind).filter(|(source, _)| *source != Source::Default)
+    }
 }
 
 /// Where a value is from, in the words of DescribeConfigs.
@@ -103,8 +119,12 @@ pub struct Effective {
 pub enum Source {
     /// DEFAULT_CONFIG: nobody set it.
     Default,
-    /// STATIC_BROKER_CONFIG: the settings file or the command line.
+    /// STATIC_BROKER_CONFIG: the settings file, a variable or the command line.
     Static,
+    /// DYNAMIC_DEFAULT_BROKER_CONFIG: set for all brokers while they run (KIP-226).
+    DynamicDefault,
+    /// DYNAMIC_BROKER_CONFIG: set for this broker while it runs.
+    Dynamic,
 }
 
 /// A setting that the broker cannot start with.
@@ -172,6 +192,22 @@ impl Refused {
     }
 }
 
+/// Whether a setting is the default of a config of topics that has an effect.
+fn is_of_topics(name: &str) -> bool {
+    matches!(
+        name,
+        "log.cleanup.policy"
+            | "log.message.timestamp.after.max.ms"
+            | "log.message.timestamp.before.max.ms"
+            | "log.message.timestamp.type"
+            | "log.retention.bytes"
+            | "log.retention.hours"
+            | "log.retention.minutes"
+            | "log.retention.ms"
+            | "min.insync.replicas"
+    )
+}
+
 /// The most that `queued.max.request.bytes` allows if nobody says: 256 MiB, which is enough for two
 /// requests of the longest kind and too little to exhaust a small machine.
 const QUEUED_MAX_REQUEST_BYTES: usize = 256 << 20;
@@ -188,6 +224,8 @@ impl Default for Settings {
             num_partitions: 1,
             auto_create_topics: true,
             message_max_bytes: 1_048_588,
+            log_retention_check_interval: Duration::from_secs(300),
+            log_initial_task_delay: Duration::from_secs(30),
             group_min_session_timeout: Duration::from_secs(6),
             group_max_session_timeout: Duration::from_secs(1800),
             group_initial_rebalance_delay: Duration::from_secs(3),
@@ -254,7 +292,24 @@ pub fn resolve(given: BTreeMap<String, String>) -> Result<Settings, SettingError
     Ok(settings)
 }
 
+/// Checks a value for a setting of Kafka's, by its type and bounds.
+pub fn check_setting(name: &str, value: &str) -> Result<(), ValueError> {
+    known_settings().get(name).map_or(Ok(()), |known| check(known, value))
+}
+
 impl Settings {
+    /// These settings with others in front that were set while the broker runs. Values that Kafka
+    /// would not take were refused when they came, and are left out.
+    #[must_use]
+    pub fn with(mut self, source: Source, given: &BTreeMap<String, String>) -> Settings {
+        for (name, value) in given {
+            if self.apply(name, value, &[]).is_ok() {
+                self.note(name, Some(value.trim()), source);
+            }
+        }
+        self
+    }
+
     /// Sets the field that a setting is about. False: it has no effect yet.
     fn apply(&mut self, name: &str, value: &str, controllers: &[String]) -> Result<bool, Refused> {
         match name {
@@ -275,6 +330,12 @@ impl Settings {
             "num.partitions" => self.num_partitions = int(value)?.unsigned_abs(),
             "auto.create.topics.enable" => self.auto_create_topics = truth(value)?,
             "message.max.bytes" => self.message_max_bytes = size(value)?,
+            "log.retention.check.interval.ms" => {
+                self.log_retention_check_interval = millis(value)?;
+            }
+            "log.initial.task.delay.ms" => self.log_initial_task_delay = millis(value)?,
+            // The defaults of topics, which are looked up where topics are.
+            name if is_of_topics(name) => {}
             "group.min.session.timeout.ms" => self.group_min_session_timeout = millis(value)?,
             "group.max.session.timeout.ms" => self.group_max_session_timeout = millis(value)?,
             "group.initial.rebalance.delay.ms" => {
@@ -339,6 +400,13 @@ impl Settings {
 
     fn note(&mut self, name: &str, value: Option<&str>, source: Source) {
         let value = value.map(str::to_owned);
-        self.effective.insert(name.to_owned(), Effective { value, source });
+        let before = self.effective.remove(name).filter(|before| before.source != Source::Default);
+        let behind = before.map_or_else(Vec::new, |Effective { value, source: from, behind }| {
+            if from == source {
+                return behind;
+            }
+            [vec![(from, value)], behind].concat()
+        });
+        self.effective.insert(name.to_owned(), Effective { value, source, behind });
     }
 }

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use quorate_core::{Topic, TopicName, TopicsDelta, TopicsVersion};
 use tokio::sync::oneshot;
 
-use super::{Stopped, Thread};
-use crate::catalog::{self, Catalog, Delta, Operation, Outcome, Topics};
-use crate::cli::Settings;
+use super::{Shared, Stopped, Thread};
+use crate::catalog::{self, Catalog, Configs, Delta, Operation, Outcome, Resource, Topics};
+use crate::cli::{Settings, Source};
 use crate::message::Message;
 
 /// The catalog on the thread that owns it.
@@ -107,7 +107,15 @@ impl Thread {
         for done in owner.completed.drain(..) {
             let waiting = owner.waiting.remove(&done.token);
             let applied = match &done.outcome {
-                Outcome::Changed(delta) => self.spread(delta),
+                Outcome::Changed(delta) => {
+                    let core = Arc::new(core_delta(&self.coordinator_topics.borrow(), delta));
+                    let delta = delta.clone();
+                    self.spread(move |thread| thread.apply(&delta, &core))
+                }
+                Outcome::Configured { of, configs } => {
+                    let (of, configs) = (of.clone(), configs.clone());
+                    self.spread(move |thread| thread.configure(&of, &configs))
+                }
                 _ => Vec::new(),
             };
             tokio::task::spawn_local(async move {
@@ -123,26 +131,30 @@ impl Thread {
         }
     }
 
-    fn spread(&self, delta: &Delta) -> Vec<oneshot::Receiver<()>> {
-        let core = Arc::new(core_delta(&self.coordinator_topics.borrow(), delta));
+    /// Has every thread apply a change, this one at once.
+    fn spread(
+        &self,
+        change: impl Fn(&Thread) + Clone + Send + 'static,
+    ) -> Vec<oneshot::Receiver<()>> {
         let others = (0..self.cores()).filter(|other| *other != self.index);
         let sent = others.map(|other| {
-            let (delta, core) = (delta.clone(), Arc::clone(&core));
+            let change = change.clone();
             let (done, applied) = oneshot::channel();
             let work = move |thread: &Rc<Thread>| {
-                thread.apply(&delta, &core);
+                change(thread);
                 let _ = done.send(());
             };
             self.send(other, Message::Run(Box::new(work)));
             applied
         });
         let sent = sent.collect();
-        self.apply(delta, &core);
+        change(self);
         sent
     }
 
     fn apply(&self, delta: &Delta, core: &TopicsDelta) {
         self.topics.borrow_mut().apply(delta);
+        self.rules.borrow_mut().clear();
         self.router.borrow_mut().apply(core);
         *self.coordinator_topics.borrow_mut() = Arc::clone(&core.view);
         self.turn.borrow_mut().topics_changed(core);
@@ -150,6 +162,37 @@ impl Thread {
             self.homes.borrow_mut().delete(gone.id, self.index == OWNER);
         }
         self.bell.ring();
+    }
+}
+
+impl Thread {
+    fn configure(&self, of: &Resource, set: &BTreeMap<String, String>) {
+        let mut configs = self.configs.borrow_mut();
+        if set.is_empty() {
+            configs.remove(of);
+        } else {
+            configs.insert(of.clone(), set.clone());
+        }
+        if matches!(of, Resource::Brokers | Resource::Broker(_)) {
+            *self.settings.borrow_mut() = dynamic_settings(&self.shared, &configs);
+            self.rules.borrow_mut().clear();
+        }
+    }
+}
+
+/// A setting that a Kafka of today has set for all brokers since its first start, so that it can
+/// know which replicas may lead (KIP-966). Tools compare with that.
+const SET_FOR_ALL_BROKERS: (&str, &str) = ("min.insync.replicas", "1");
+
+/// The settings that the broker was started with, and over them those that were set since.
+pub(super) fn dynamic_settings(shared: &Shared, configs: &Configs) -> Settings {
+    let (name, value) = SET_FOR_ALL_BROKERS;
+    let mut for_all = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+    for_all.extend(configs.get(&Resource::Brokers).cloned().unwrap_or_default());
+    let settings = shared.settings.clone().with(Source::DynamicDefault, &for_all);
+    match configs.get(&Resource::Broker(shared.identity.node_id)) {
+        Some(own) => settings.with(Source::Dynamic, own),
+        None => settings,
     }
 }
 

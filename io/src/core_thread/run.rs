@@ -10,11 +10,11 @@ use std::task::Poll;
 
 use quorate_core::{Input, Instant, NodeId, NoteKinds, Router};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
-use super::catalog::{OWNER, Owner, core_topics};
+use super::catalog::{OWNER, Owner, core_topics, dynamic_settings};
 use super::{Bell, SCRATCH, Shared, Thread};
-use crate::catalog::{Catalog, Topics};
+use crate::catalog::{Catalog, Configs, Topics};
 use crate::connections::Connections;
 use crate::disk::Wake;
 use crate::homes::Homes;
@@ -22,6 +22,7 @@ use crate::journal::{Completion, Journal, JournalStore};
 use crate::log::{LogStore, Recovered, TailBudget};
 use crate::message::Message;
 use crate::open::Open;
+use crate::retention::sweep_again_and_again;
 use crate::tap::Tap;
 use crate::telemetry::{self, Advised};
 use crate::turn::{Out, Turn};
@@ -38,6 +39,7 @@ pub(crate) struct Core {
     pub tails: TailBudget,
     pub catalog: Option<Box<dyn Catalog>>,
     pub topics: Topics,
+    pub configs: Configs,
     pub config: quorate_core::Config,
     pub node_secret: [u8; 32],
     pub notes: NoteKinds,
@@ -47,7 +49,7 @@ pub(crate) struct Core {
 impl Core {
     /// The thread's state, on the thread itself, and what its loop owns.
     fn open(self) -> (Rc<Thread>, Loop) {
-        let Core { index, shared, inbox, topics, config, node_secret, notes, .. } = self;
+        let Core { index, shared, inbox, topics, configs, config, node_secret, notes, .. } = self;
         let shards = shared.settings.offsets_topic_num_partitions;
         let leader = NodeId(shared.identity.node_id);
         let seen = Arc::new(core_topics(&topics));
@@ -68,6 +70,9 @@ impl Core {
             open: Open::new(index).into(),
             turn: turn.watched_by(self.tap).into(),
             topics: topics.into(),
+            settings: dynamic_settings(&shared, &configs).into(),
+            configs: configs.into(),
+            rules: RefCell::default(),
             coordinator_topics: seen.into(),
             owner: self.catalog.map(Owner::new).into(),
             homes: homes.into(),
@@ -107,6 +112,8 @@ pub(crate) async fn run(core: Core, started: impl FnOnce(&Rc<Thread>)) {
     debug_assert!(thread.index != OWNER || thread.owner.borrow().is_some());
     started(&thread);
     thread.create_offsets_topic();
+    let mut background = JoinSet::new();
+    background.spawn_local(sweep_again_and_again(Rc::clone(&thread)));
     thread.turn.borrow_mut().start(&mut own.out);
     own.carry_out(&thread);
     let mut sleep = pin!(thread.clock().sleep_until(Instant::default()));

@@ -17,6 +17,8 @@ pub const LENGTH_OVERHEAD: usize = 12;
 const CHECKED_FROM: usize = 21;
 /// Where magic is: a set that ends before it holds no batch.
 const MAGIC_AT: usize = 16;
+/// The bit of the attributes that says that times are those of the append.
+const APPEND_TIME: u8 = 0x08;
 /// Kafka's smallest batch length, that of a message of format 0.
 const SMALLEST_LENGTH: i32 = 14;
 /// No record is shorter: its length, attributes, two deltas, two lengths and the header count.
@@ -133,7 +135,7 @@ impl BatchHeader {
 
     /// Whether the times are those of the append (LogAppendTime), not those of the producer.
     pub fn has_append_time(&self) -> bool {
-        self.attributes & 0x08 != 0
+        self.attributes & i16::from(APPEND_TIME) != 0
     }
 
     /// Whether the records belong to a transaction.
@@ -163,6 +165,8 @@ pub struct ProduceRules {
     pub api_version: i16,
     /// `max.message.bytes`: size of the largest batch.
     pub max_message_bytes: usize,
+    /// The time of the append, if it replaces those of the records (LogAppendTime).
+    pub append_time: Option<i64>,
     /// Earliest record time taken, `now - message.timestamp.before.max.ms`; `i64::MIN` for any.
     pub earliest: i64,
     /// Latest record time taken, `now + message.timestamp.after.max.ms`; `i64::MAX` for any.
@@ -178,6 +182,16 @@ pub struct Checked<'a> {
     pub bytes: &'a [u8],
     /// Greatest time of its records: counted if they are not compressed, else the header's word.
     pub max_timestamp: i64,
+    /// The time that its records are to have instead of their own.
+    pub append_time: Option<i64>,
+}
+
+/// Gives a batch the time of its append: all its records have it from then on.
+pub fn set_append_time(batch: &mut [u8], time: i64) {
+    batch[CHECKED_FROM + 1] |= APPEND_TIME;
+    batch[35..43].copy_from_slice(&time.to_be_bytes());
+    let crc = crc32c::crc32c(&batch[CHECKED_FROM..]);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 
 /// Checks the record set of one partition of a Produce request, which must be exactly one batch.
@@ -202,11 +216,13 @@ pub fn check<'a>(records: &'a [u8], rules: &ProduceRules) -> Result<Checked<'a>,
         .compression()
         .ok_or(BatchError::Compression { id: header.attributes & 7, before_append: false })?;
     check_header(&header, compression)?;
-    let max_timestamp = match compression {
+    let produced = match compression {
         Compression::None => check_records(&header, bytes, rules)?,
         _ => check_time(0, header.max_timestamp, rules).map(|()| header.max_timestamp)?,
     };
-    Ok(Checked { header, bytes, max_timestamp })
+    let append_time = rules.append_time;
+    let max_timestamp = append_time.unwrap_or(produced);
+    Ok(Checked { header, bytes, max_timestamp, append_time })
 }
 
 /// The whole batches at the start of a record set, one after another, unchecked.
@@ -324,8 +340,11 @@ fn check_records(
 }
 
 fn check_time(index: i32, timestamp: i64, rules: &ProduceRules) -> Result<(), BatchError> {
-    let ProduceRules { earliest, latest, .. } = *rules;
-    if timestamp == NO_TIMESTAMP || (earliest..=latest).contains(&timestamp) {
+    let ProduceRules { earliest, latest, append_time, .. } = *rules;
+    if append_time.is_some()
+        || timestamp == NO_TIMESTAMP
+        || (earliest..=latest).contains(&timestamp)
+    {
         return Ok(());
     }
     Err(BatchError::Timestamp { index, timestamp, earliest, latest })

@@ -71,6 +71,8 @@ pub enum RecordFault {
 pub struct Records<'a> {
     rest: &'a [u8],
     base_timestamp: i64,
+    /// The time of all records, if it is that of their append.
+    append_time: Option<i64>,
     to_come: i32,
 }
 
@@ -78,7 +80,12 @@ impl<'a> Records<'a> {
     /// Starts at the first record of `batch`, which must not be compressed.
     pub fn new(header: &BatchHeader, batch: &'a [u8]) -> Records<'a> {
         let rest = batch.get(HEADER_BYTES..).unwrap_or_default();
-        Records { rest, base_timestamp: header.base_timestamp, to_come: header.record_count }
+        Records {
+            rest,
+            base_timestamp: header.base_timestamp,
+            append_time: header.has_append_time().then_some(header.max_timestamp),
+            to_come: header.record_count,
+        }
     }
 
     /// Number of bytes that were not read yet.
@@ -92,7 +99,8 @@ impl<'a> Records<'a> {
         take(&mut body, 1)?; // attributes, of which none are defined
         let delta = varlong(&mut body)?;
         let base = self.base_timestamp;
-        let timestamp = base.checked_add(delta).ok_or(RecordFault::Time { base, delta })?;
+        let own = base.checked_add(delta).ok_or(RecordFault::Time { base, delta })?;
+        let timestamp = self.append_time.unwrap_or(own);
         let offset_delta = varint(&mut body)?;
         let key = sized(&mut body)?;
         let value = sized(&mut body)?;

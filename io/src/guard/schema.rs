@@ -19,7 +19,7 @@ const NEVER: i16 = i16::MAX;
 /// y Y         bytes; may be null
 /// <..>        array of numbers or strings        N<..>   may be null
 /// [..]        array of structs                   N[..]   may be null
-/// (..)        one struct
+/// (..)        one struct                             ?(..)    may be null
 /// 2+: 2-5: 2: the next field is there from version 2, in versions 2 to 5, in version 2
 /// #1          the next field is a tagged one, with tag 1
 /// ```
@@ -28,13 +28,17 @@ const SCHEMAS: &[(ApiKey, RangeInclusive<i16>, i16, &str)] = &[
     (ApiKey::ApiVersions,      0..=4,  3,  "3+:s 3+:s"),
     (ApiKey::Metadata,         0..=13, 9,  "0:[s] 1+:N[10+:u 0-9:s 10+:S] 4+:b 8-10:b 8+:b"),
     (ApiKey::DescribeCluster,  0..=2,  0,  "b 1+:b 2+:b"),
+    (ApiKey::DescribeTopicPartitions, 0..=0, 0, "[s] i ?(s i)"),
+    (ApiKey::DescribeQuorum,   0..=2,  0,  "[s [i]]"),
     (ApiKey::FindCoordinator,  0..=6,  3,  "0-3:s 1+:b 4+:<s>"),
 
     (ApiKey::CreateTopics,     2..=7,  5,  "[s i h [i <i>] [s S]] i b"),
     (ApiKey::DeleteTopics,     1..=6,  4,  "6+:[S u] 0-5:<s> i"),
     (ApiKey::CreatePartitions, 0..=3,  2,  "[s i N[<i>]] i b"),
     (ApiKey::DescribeConfigs,  1..=4,  4,  "[b s N<s>] b 3+:b"),
+    (ApiKey::AlterConfigs,     0..=2,  2,  "[b s [s S]] b"),
     (ApiKey::IncrementalAlterConfigs, 0..=1, 1, "[b s [s b S]] b"),
+    (ApiKey::ListConfigResources, 0..=1, 0, "1+:<b>"),
 
     (ApiKey::Produce,          3..=13, 9,  "S h i [0-12:s 13+:u [i Y]]"),
     (ApiKey::Fetch,            4..=18, 12,
@@ -45,6 +49,8 @@ const SCHEMAS: &[(ApiKey, RangeInclusive<i16>, i16, &str)] = &[
     (ApiKey::OffsetForLeaderEpoch, 2..=4, 4, "3+:i [s [i i i]]"),
     (ApiKey::InitProducerId,   0..=5,  2,  "S i 3+:l 3+:h"),
     (ApiKey::DeleteRecords,    0..=2,  2,  "[s [i l]] i"),
+    (ApiKey::DescribeLogDirs,  1..=4,  2,  "N[s <i>]"),
+    (ApiKey::DescribeProducers, 0..=0, 0,  "[s <i>]"),
 
     (ApiKey::JoinGroup,        0..=9,  6,  "s i 1+:i s 5+:S s [s y] 8+:S"),
     (ApiKey::SyncGroup,        0..=5,  4,  "s i s 3+:S 5+:S 5+:S [s y]"),
@@ -57,6 +63,11 @@ const SCHEMAS: &[(ApiKey, RangeInclusive<i16>, i16, &str)] = &[
     (ApiKey::DescribeGroups,   0..=6,  5,  "<s> 3+:b"),
     (ApiKey::ListGroups,       0..=5,  3,  "4+:<s> 5+:<s>"),
     (ApiKey::DeleteGroups,     0..=2,  2,  "<s>"),
+
+    (ApiKey::DescribeAcls,     1..=3,  2,  "b S b S S b b"),
+    (ApiKey::DescribeClientQuotas, 0..=1, 1, "[s b S] b"),
+    (ApiKey::DescribeUserScramCredentials, 0..=0, 0, "N[s]"),
+    (ApiKey::ListPartitionReassignments, 0..=0, 0, "i N[s <i>]"),
 ];
 
 /// One step of a walk.
@@ -81,6 +92,8 @@ pub enum Op {
         /// The steps of one element.
         element: Vec<Op>,
     },
+    /// A struct that may be null: the steps through it.
+    Optional(Vec<Op>),
     /// The section of tagged fields that ends each struct of a flexible version.
     Tags(Vec<Tagged>),
 }
@@ -165,6 +178,9 @@ impl Compiler {
 
     fn field(&mut self) -> Vec<Op> {
         let nullable = self.eat(b'N');
+        if self.eat(b'?') {
+            return vec![Op::Optional(self.field())];
+        }
         let symbol = self.peek();
         self.left = &self.left[1..];
         let op = match symbol {

@@ -65,6 +65,13 @@ pub enum Fault {
     /// Null in a version that does not allow it.
     #[error("null where this version does not allow it")]
     Null,
+    /// Neither 1, before a struct, nor -1, in place of one. Kafka takes all that are not negative
+    /// for 1, the decoder all that are not 1 for -1.
+    #[error("{byte} where a struct is announced by 1 or left out by -1")]
+    Presence {
+        /// The byte as sent.
+        byte: i8,
+    },
     /// A negative length or count.
     #[error("a length of {length}")]
     NegativeLength {
@@ -136,10 +143,19 @@ impl<'a> Walker<'a> {
                 Op::Text { nullable } => self.text(*nullable)?,
                 Op::Blob { nullable } => self.blob(*nullable)?,
                 Op::Array { nullable, element } => self.array(*nullable, element)?,
+                Op::Optional(content) => self.optional(content)?,
                 Op::Tags(known) => self.tags(known)?,
             }
         }
         Ok(())
+    }
+
+    fn optional(&mut self, content: &[Op]) -> Result<(), Fault> {
+        match i8::from_be_bytes(self.array_of()?) {
+            1 => self.run(content),
+            -1 => Ok(()),
+            byte => Err(Fault::Presence { byte }),
+        }
     }
 
     fn text(&mut self, nullable: bool) -> Result<(), Fault> {

@@ -77,7 +77,8 @@ pub type Stored = oneshot::Receiver<Result<(), ResponseError>>;
 pub struct Appending {
     /// Offset of the first record.
     pub base: i64,
-    /// Time of the append that this one repeats, in milliseconds since 1970; -1 for a new one.
+    /// The time that the records have got by the append, or that of the append which this one
+    /// repeats, in milliseconds since 1970; -1 for a new one whose records have their own.
     pub append_time: i64,
     /// The partition's start.
     pub log_start: i64,
@@ -159,6 +160,12 @@ impl Homes {
         &self.home(key).partition
     }
 
+    /// The partitions that were ever asked for something, as those that were written to are.
+    #[must_use]
+    pub fn written(&self) -> Vec<PartitionKey> {
+        self.homes.keys().copied().collect()
+    }
+
     /// Checks a record set and appends it. The thread is to take a turn soon.
     pub fn append(
         &mut self,
@@ -185,7 +192,8 @@ impl Homes {
                 if let Some(snapshot) = snapshot {
                     self.submit(snapshot, Asked::Nothing);
                 }
-                Ok(Appending { base, append_time: -1, log_start, stored })
+                let append_time = checked.append_time.unwrap_or(-1);
+                Ok(Appending { base, append_time, log_start, stored })
             }
             Appended::Repeated(written) => {
                 if written.last() < home.partition.high_watermark() {
@@ -227,6 +235,24 @@ impl Homes {
     pub fn find(&mut self, key: PartitionKey, what: Wanted) -> oneshot::Receiver<Outcome> {
         let find = self.partition(key).find(what);
         self.ask(find)
+    }
+
+    /// Counts the bytes of a partition: [`Outcome::Size`], or that it failed. None of one that was
+    /// never written to.
+    pub fn measure(&mut self, key: PartitionKey) -> Option<oneshot::Receiver<Outcome>> {
+        let measure = self.homes.get(&key)?.partition.measure();
+        Some(self.ask(measure))
+    }
+
+    /// Moves the start of a partition to an offset, -1 for the high watermark, and tells when that
+    /// is stored: [`Outcome::Done`]. There is nothing to store if it begins there or later.
+    pub fn truncate_before(
+        &mut self,
+        key: PartitionKey,
+        offset: i64,
+    ) -> Result<Option<oneshot::Receiver<Outcome>>, OutOfRange> {
+        let truncated = self.home(key).partition.truncate_before(offset)?;
+        Ok(truncated.map(|operation| self.ask(operation)))
     }
 
     /// Tells a Fetch when the high watermark of one of its partitions moves on from where it has

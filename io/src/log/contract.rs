@@ -182,6 +182,7 @@ impl Opened {
 /// Rules that let every good batch through.
 pub const RULES: ProduceRules = ProduceRules {
     api_version: 9,
+    append_time: None,
     max_message_bytes: usize::MAX,
     earliest: i64::MIN,
     latest: i64::MAX,

@@ -172,6 +172,10 @@ impl Log for Handle {
                 let reply = Reply { token, mailbox, outcome: None };
                 self.jobs.submit(Box::new(move || reply.send(search::find(&store, find))));
             }
+            Operation::Measure(measure) => {
+                let reply = Reply { token, mailbox, outcome: None };
+                self.jobs.submit(Box::new(move || reply.send(search::measure(&store, measure))));
+            }
             operation => {
                 self.queue.submit(Box::new(Write::new(store, token, operation, mailbox)));
             }

@@ -104,6 +104,7 @@ impl Stored {
             }
             Operation::Read(read) => Ok(search::read(self, read)),
             Operation::Find(find) => Ok(search::find(self, find)),
+            Operation::Measure(measure) => Ok(search::measure(self, measure)),
         };
         done.unwrap_or_else(Outcome::Rejected)
     }

@@ -101,6 +101,8 @@ pub enum Operation {
     Read(Read),
     /// Find a record by time, or a place to truncate at.
     Find(Find),
+    /// Count bytes.
+    Measure(Measure),
 }
 
 /// A read of batches.
@@ -116,6 +118,17 @@ pub struct Read {
     pub max_bytes: usize,
     /// Whether the first batch comes whole also if it is larger than that; else nothing comes.
     pub min_one: bool,
+}
+
+/// A count of the bytes of batches from `start` to before `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// The partition.
+    pub partition: PartitionKey,
+    /// The partition's start.
+    pub start: i64,
+    /// The high watermark.
+    pub end: i64,
 }
 
 /// A search in the records from `start` to before `end`.
@@ -187,6 +200,8 @@ pub enum Outcome {
     Read(Vec<Bytes>),
     /// What was found.
     Found(Option<Found>),
+    /// Bytes of the batches.
+    Size(u64),
     /// The operation was not done, and never will be.
     Rejected(Rejection),
     /// What was asked for cannot be read.

@@ -19,9 +19,10 @@ use super::entry::Entry;
 use super::producers::{Producer, SequenceError, Written};
 use super::tail::{Tail, TailBudget};
 use super::{
-    Batch, Epochs, Find, Operation, PartitionKey, Producers, Read, Recovered, Snapshot, Wanted,
+    Batch, Epochs, Find, Measure, Operation, PartitionKey, Producers, Read, Recovered, Snapshot,
+    Wanted,
 };
-use crate::guard::batch::Checked;
+use crate::guard::batch::{Checked, set_append_time};
 
 /// Bytes of log after which the producers' state is stored again.
 pub const SNAPSHOT_BYTES: usize = 16 << 20;
@@ -123,6 +124,11 @@ impl Partition {
         &self.epochs
     }
 
+    /// The producers that it remembers.
+    pub fn producers(&self) -> &Producers {
+        &self.producers
+    }
+
     /// Offset of its first record.
     pub fn start(&self) -> i64 {
         self.start
@@ -141,7 +147,8 @@ impl Partition {
     /// Decides on a batch that [`check`](crate::guard::batch::check) has let through, at `now` in
     /// milliseconds since 1970, and gives it its offsets.
     ///
-    /// Only base offset and leader epoch are set; the checksum covers neither. `token` is the one
+    /// Only base offset and leader epoch are set, which the checksum does not cover, and the time of
+    /// the append where the topic wants it. `token` is the one
     /// that the append is submitted with, and must not be in use.
     pub fn append(
         &mut self,
@@ -160,6 +167,9 @@ impl Partition {
         let mut bytes = BytesMut::from(checked.bytes);
         bytes[..8].copy_from_slice(&entry.base.to_be_bytes());
         bytes[12..16].copy_from_slice(&entry.leader_epoch.to_be_bytes());
+        if let Some(time) = checked.append_time {
+            set_append_time(&mut bytes, time);
+        }
         let (base, last) = (entry.base, entry.last());
         let batch = Batch { base, last, max_timestamp: entry.max_timestamp, bytes: bytes.freeze() };
         self.end = last + 1;
@@ -237,6 +247,12 @@ impl Partition {
     pub fn find(&self, what: Wanted) -> Operation {
         let (start, end) = (self.start, self.high_watermark);
         Operation::Find(Find { partition: self.key, start, end, what })
+    }
+
+    /// What is to be submitted for the bytes of its records.
+    pub fn measure(&self) -> Operation {
+        let (start, end) = (self.start, self.high_watermark);
+        Operation::Measure(Measure { partition: self.key, start, end })
     }
 
     /// Moves the start to `offset`, or to the high watermark if that is -1 (DeleteRecords), and

@@ -51,6 +51,19 @@ pub struct Producer {
     batches: VecDeque<Written>,
 }
 
+/// A producer that is remembered, and what it wrote last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Active {
+    /// Its id.
+    pub id: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// Sequence number of its last record.
+    pub last_sequence: i32,
+    /// Greatest time of its last batch, in milliseconds since 1970.
+    pub last_timestamp: i64,
+}
+
 /// Why a batch of an idempotent producer is not appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SequenceError {
@@ -185,6 +198,19 @@ impl Producers {
     /// (`producer.id.expiration.ms`).
     pub fn expire(&mut self, before: i64) {
         self.known.retain(|_, producer| producer.seen >= before);
+    }
+
+    /// The producers, for an operator, in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = Active> {
+        self.known.iter().filter_map(|(id, producer)| {
+            let last = producer.batches.back()?;
+            Some(Active {
+                id: *id,
+                epoch: producer.epoch,
+                last_sequence: last.last_sequence(),
+                last_timestamp: last.max_timestamp,
+            })
+        })
     }
 
     /// How many are known.

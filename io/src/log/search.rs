@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::entry::Entry;
-use super::{Find, Found, Outcome, PartitionKey, Read, Wanted};
+use super::{Find, Found, Measure, Outcome, PartitionKey, Read, Wanted};
 use crate::guard::batch::{BatchHeader, Compression};
 use crate::guard::record::Records;
 
@@ -29,6 +29,27 @@ pub trait Source {
 pub fn read(source: &impl Source, read: Read) -> Outcome {
     match try_read(source, read) {
         Ok(batches) => Outcome::Read(batches),
+        Err(cause) => Outcome::Failed { cause },
+    }
+}
+
+/// Completes a count.
+pub fn measure(source: &impl Source, measure: Measure) -> Outcome {
+    let Measure { partition, start, end } = measure;
+    let batches = source.batches(partition, start, &|_| false);
+    let counted = batches.and_then(|batches| {
+        let mut bytes = 0;
+        for batch in batches {
+            let (entry, _) = batch?;
+            if entry.last() >= end {
+                break;
+            }
+            bytes += entry.size as u64;
+        }
+        Ok(bytes)
+    });
+    match counted {
+        Ok(bytes) => Outcome::Size(bytes),
         Err(cause) => Outcome::Failed { cause },
     }
 }

@@ -5,9 +5,9 @@ use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
-use quorate_io::api::configs;
-use quorate_io::catalog::{Topic, Topics};
-use quorate_io::cli::Settings;
+use quorate_io::api::configs::{self, View};
+use quorate_io::catalog::{Configs, Resource, Topic, Topics};
+use quorate_io::cli::{Settings, Source};
 
 use super::{node, s, settings, topic};
 
@@ -34,7 +34,10 @@ fn asked(
         DescribeConfigsRequest::default().with_resources(resources).with_include_synonyms(synonyms);
     let own = BTreeMap::from([("retention.ms".to_owned(), "5".to_owned())]);
     let topics = Topics::new([Topic { configs: own, ..topic("t", 1, 1) }]);
-    let answer = configs::answer(&request, &topics, settings, &node());
+    let of_group = BTreeMap::from([("consumer.session.timeout.ms".to_owned(), "50000".to_owned())]);
+    let configs = Configs::from([(Resource::Group("g".into()), of_group)]);
+    let view = View { topics: &topics, configs: &configs, settings, node: &node() };
+    let answer = configs::answer(&request, &view);
     let results = answer.results.clone();
     assert_eq!(answer, DescribeConfigsResponse::default().with_results(results.clone()));
     results
@@ -117,7 +120,7 @@ fn a_brokers_settings_are_told_with_where_they_are_from() {
     let partitions = [("num.partitions", "3", 4), ("num.partitions", "1", 5)];
     let configs = vec![
         own(config("durability", Some("sync"), 5, 2, &[("durability", "sync", 5)])),
-        own(config("log.retention.ms", None, 5, 5, &[])),
+        config("log.retention.ms", None, 5, 5, &[]),
         own(config("node.id", Some("1"), 4, 3, &[("node.id", "1", 4)])),
         own(config("num.partitions", Some("3"), 4, 3, &partitions)),
         own(config("ssl.key.password", None, 4, 9, &[]).with_is_sensitive(true)),
@@ -134,12 +137,41 @@ fn the_settings_of_all_brokers_are_those_of_no_name() {
 }
 
 #[test]
+fn a_setting_that_was_changed_stands_before_those_it_hides() {
+    let changed = BTreeMap::from([("message.max.bytes".to_owned(), "7".to_owned())]);
+    let settings = settings(&[("message.max.bytes", "9")]).with(Source::Dynamic, &changed);
+    let told = asked(vec![resource(BROKER, "1", Some(&["message.max.bytes"]))], true, &settings);
+    let name = "message.max.bytes";
+    let all = [(name, "7", 2), (name, "9", 4), (name, "1048588", 5)];
+    assert_eq!(told, vec![described(BROKER, "1", vec![config(name, Some("7"), 2, 3, &all)])]);
+    let told = asked(vec![resource(TOPIC, "t", Some(&["max.message.bytes"]))], true, &settings);
+    let config = config("max.message.bytes", Some("7"), 2, 3, &all);
+    assert_eq!(told, vec![described(TOPIC, "t", vec![config])]);
+}
+
+#[test]
+fn a_groups_configs_stand_before_the_brokers_settings() {
+    let keys = ["consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"];
+    let told = asked(vec![resource(32, "g", Some(&keys))], true, &settings(&[]));
+    let session = [(keys[0], "50000", 8), ("group.consumer.session.timeout.ms", "45000", 5)];
+    let configs = vec![
+        config(keys[1], Some("5000"), 5, 3, &[("group.consumer.heartbeat.interval.ms", "5000", 5)]),
+        config(keys[0], Some("50000"), 8, 3, &session),
+    ];
+    assert_eq!(told, vec![described(32, "g", configs)]);
+    let all = asked(vec![resource(32, "other", None)], false, &settings(&[]));
+    assert_eq!(all[0].configs.len(), 21);
+}
+
+#[test]
 fn what_has_no_configs_is_refused_as_kafka_does() {
     for (kind, name, code, words) in [
         (TOPIC, "missing", 3, ""),
         (TOPIC, "", 17, "Topic name is invalid: the empty string is not allowed"),
         (BROKER, "2", 42, "Unexpected broker id, expected 1 or empty string, but received 2"),
         (BROKER, "x", 42, "Broker id must be an integer, but it is: x"),
+        (16, "", 42, "Client metrics subscription name must not be empty"),
+        (32, "", 42, "Group name must not be empty"),
         (8, "", 42, "Broker id must not be empty"),
         (8, "2", 42, "Unexpected broker id, expected 1 but received 2"),
         (

@@ -1,8 +1,11 @@
 //! What the broker answers around the coordinator: whole answers, as Apache Kafka 4.4 gives them.
 
+mod absent;
+mod alter;
 mod configs;
 mod metadata;
 mod node;
+mod pages;
 mod partitions;
 mod topics;
 
@@ -13,7 +16,7 @@ use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
 use quorate_io::api::Node;
 use quorate_io::catalog::{Topic, Topics};
-use quorate_io::cli::{Settings, resolve};
+use quorate_io::cli::{Settings, Source, resolve};
 use uuid::Uuid;
 
 fn s(text: &'static str) -> StrBytes {
@@ -39,9 +42,11 @@ fn topics() -> Topics {
     Topics::new([topic("t", 1, 1), topic("u.v", 2, 2), topic("__consumer_offsets", 3, 3)])
 }
 
+/// Settings of a broker that runs.
 fn settings(given: &[(&str, &str)]) -> Settings {
     let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    resolve(given.collect()).unwrap()
+    let for_all = BTreeMap::from([("min.insync.replicas".to_owned(), "1".to_owned())]);
+    resolve(given.collect()).unwrap().with(Source::DynamicDefault, &for_all)
 }
 
 /// Entropy that makes the same id each time.

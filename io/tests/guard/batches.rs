@@ -10,6 +10,7 @@ const CODEC_LZ4: i16 = 3;
 const CODEC_ZSTD: i16 = 4;
 const RULES: ProduceRules = ProduceRules {
     api_version: 9,
+    append_time: None,
     max_message_bytes: 1000,
     earliest: i64::MIN,
     latest: STARTED + 3_600_000,
@@ -41,7 +42,10 @@ fn a_right_batch_is_taken_whole_and_its_records_are_read_in_place() {
     let bytes = good().bytes();
     let checked = check(&bytes, &RULES).unwrap();
     let header = checked.header;
-    assert_eq!(checked, Checked { header, bytes: &bytes, max_timestamp: STARTED + 1 });
+    assert_eq!(
+        checked,
+        Checked { header, bytes: &bytes, max_timestamp: STARTED + 1, append_time: None }
+    );
     assert_eq!((header.base_offset, header.last_offset(), header.size()), (0, 1, bytes.len()));
     assert_eq!((header.partition_leader_epoch, header.magic, header.record_count), (-1, 2, 2));
     assert_eq!((header.base_timestamp, header.max_timestamp), (STARTED, STARTED + 1));

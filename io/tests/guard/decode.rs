@@ -21,23 +21,29 @@ fn api<T: Request>() -> Api {
     }
 }
 
-fn apis() -> [Api; 25] {
+fn apis() -> [Api; 35] {
     [
         api::<ApiVersionsRequest>(),
         api::<MetadataRequest>(),
         api::<DescribeClusterRequest>(),
+        api::<DescribeTopicPartitionsRequest>(),
+        api::<DescribeQuorumRequest>(),
         api::<FindCoordinatorRequest>(),
         api::<CreateTopicsRequest>(),
         api::<DeleteTopicsRequest>(),
         api::<CreatePartitionsRequest>(),
         api::<DescribeConfigsRequest>(),
+        api::<AlterConfigsRequest>(),
         api::<IncrementalAlterConfigsRequest>(),
+        api::<ListConfigResourcesRequest>(),
         api::<ProduceRequest>(),
         api::<FetchRequest>(),
         api::<ListOffsetsRequest>(),
         api::<OffsetForLeaderEpochRequest>(),
         api::<InitProducerIdRequest>(),
         api::<DeleteRecordsRequest>(),
+        api::<DescribeLogDirsRequest>(),
+        api::<DescribeProducersRequest>(),
         api::<JoinGroupRequest>(),
         api::<SyncGroupRequest>(),
         api::<HeartbeatRequest>(),
@@ -48,6 +54,10 @@ fn apis() -> [Api; 25] {
         api::<DescribeGroupsRequest>(),
         api::<ListGroupsRequest>(),
         api::<DeleteGroupsRequest>(),
+        api::<DescribeAclsRequest>(),
+        api::<DescribeClientQuotasRequest>(),
+        api::<DescribeUserScramCredentialsRequest>(),
+        api::<ListPartitionReassignmentsRequest>(),
     ]
 }
 

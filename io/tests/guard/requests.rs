@@ -35,7 +35,7 @@ fn the_guard_knows_exactly_the_versions_that_can_be_decoded_and_answered() {
     let known: Vec<_> = schema::known().map(|(api, versions)| (api as i16, versions)).collect();
     let decodable: Vec<_> = known.iter().map(|(key, _)| (*key, versions(*key))).collect();
     assert_eq!(known, decodable);
-    assert_eq!(known.len(), 25);
+    assert_eq!(known.len(), 35);
     for (key, versions) in known {
         for version in -1..=versions.end() + 1 {
             let found = schema::program(key, version).is_some();

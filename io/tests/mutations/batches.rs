@@ -13,6 +13,7 @@ use crate::{counted, inputs};
 
 const RULES: ProduceRules = ProduceRules {
     api_version: 9,
+    append_time: None,
     max_message_bytes: 1 << 20,
     earliest: i64::MIN,
     latest: i64::MAX,

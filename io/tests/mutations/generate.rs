@@ -57,8 +57,18 @@ impl Writer<'_> {
                 Op::Text { nullable } => self.text(*nullable),
                 Op::Blob { nullable } => self.blob(*nullable),
                 Op::Array { nullable, element } => self.array(*nullable, element),
+                Op::Optional(content) => self.optional(content),
                 Op::Tags(known) => self.tags(known),
             }
+        }
+    }
+
+    fn optional(&mut self, content: &[Op]) {
+        let absent = once_in(self.rng, 3);
+        let byte = if self.goes_wrong() { self.rng.next_u32() as u8 } else { 1 };
+        self.out.push(if absent { 0xff } else { byte });
+        if !absent {
+            self.fields(content);
         }
     }
 

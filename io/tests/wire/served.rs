@@ -69,6 +69,22 @@ fn every_version_in_the_table_goes_in_and_out() {
     line::<ListOffsetsRequest>(d, broker(B::ListOffsets(Default::default())));
     line::<InitProducerIdRequest>(d, broker(B::InitProducerId(Default::default())));
     line::<OffsetForLeaderEpochRequest>(d, broker(B::OffsetForLeaderEpoch(Default::default())));
+    line::<DeleteRecordsRequest>(d, broker(B::DeleteRecords(Default::default())));
+    line::<DescribeLogDirsRequest>(d, broker(B::DescribeLogDirs(Default::default())));
+    line::<DescribeProducersRequest>(d, broker(B::DescribeProducers(Default::default())));
+    line::<AlterConfigsRequest>(d, broker(B::AlterConfigs(Default::default())));
+    let altered = B::IncrementalAlterConfigs(Default::default());
+    line::<IncrementalAlterConfigsRequest>(d, broker(altered));
+    line::<ListConfigResourcesRequest>(d, broker(B::ListConfigResources(Default::default())));
+    let pages = B::DescribeTopicPartitions(Default::default());
+    line::<DescribeTopicPartitionsRequest>(d, broker(pages));
+    line::<DescribeQuorumRequest>(d, broker(B::DescribeQuorum(Default::default())));
+    line::<DescribeAclsRequest>(d, broker(B::DescribeAcls(Default::default())));
+    line::<DescribeClientQuotasRequest>(d, broker(B::DescribeClientQuotas(Default::default())));
+    let credentials = B::DescribeUserScramCredentials(Default::default());
+    line::<DescribeUserScramCredentialsRequest>(d, broker(credentials));
+    let reassignments = B::ListPartitionReassignments(Default::default());
+    line::<ListPartitionReassignmentsRequest>(d, broker(reassignments));
 
     done.sort_unstable();
     assert_eq!(done, SERVED.map(|line| line.key as i16));

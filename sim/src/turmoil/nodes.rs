@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quorate_core::WallTime;
 use quorate_io::broker::{Alarm, Stores};
-use quorate_io::catalog::{Boot, FORMAT, Identity};
+use quorate_io::catalog::{Boot, Configs, FORMAT, Identity};
 use quorate_io::cli::{ClassicServerAssignor, Settings};
 use quorate_io::clock::Wall;
 use quorate_io::core_thread::Entropy;
@@ -101,9 +101,10 @@ impl World<'_> {
         let stores = Stores {
             journal,
             catalog,
-            boot: Boot { identity, topics, leader_epoch: 0, clean: true },
+            boot: Boot { identity, topics, configs: Configs::new(), leader_epoch: 0, clean: true },
             log: Arc::new(MemoryLog::default()),
             partitions: Vec::new(),
+            folder: None,
             alarm,
             sync: Box::new(|| Ok(())),
             keep: Box::new(()),

@@ -68,7 +68,7 @@ impl disk::Operation for Write {
                 Ok(Outcome::Done)
             }
             // These are done by readers.
-            Operation::Read(_) | Operation::Find(_) => Ok(Outcome::Done),
+            Operation::Read(_) | Operation::Find(_) | Operation::Measure(_) => Ok(Outcome::Done),
         };
         Ok(())
     }

@@ -1,0 +1,211 @@
+//! What a config is: its type, its default, the values it takes, and which of several that are set
+//! holds. The tables are Kafka's own: [topics](super::topic_configs) and
+//! [groups](super::group_configs).
+
+use std::collections::BTreeMap;
+
+use crate::cli::{Effective, Settings};
+
+/// Where a value is from, in the numbers of DescribeConfigs.
+pub mod source {
+    use crate::cli::Source;
+
+    pub const DYNAMIC_TOPIC: i8 = 1;
+    pub const DYNAMIC_BROKER: i8 = 2;
+    pub const DYNAMIC_DEFAULT_BROKER: i8 = 3;
+    pub const STATIC_BROKER: i8 = 4;
+    pub const DEFAULT: i8 = 5;
+    pub const GROUP: i8 = 8;
+
+    /// The number of a setting's source.
+    pub fn of(source: Source) -> i8 {
+        match source {
+            Source::Default => DEFAULT,
+            Source::Static => STATIC_BROKER,
+            Source::DynamicDefault => DYNAMIC_DEFAULT_BROKER,
+            Source::Dynamic => DYNAMIC_BROKER,
+        }
+    }
+}
+
+/// A table of configs, by name.
+pub type Table = BTreeMap<&'static str, ConfigDef>;
+
+/// One config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigDef {
+    /// Its name.
+    pub name: &'static str,
+    /// The type, in Kafka's words.
+    pub kind: &'static str,
+    /// The value if nobody sets any.
+    pub default: &'static str,
+    /// The broker's settings that give the default; the first that is set does.
+    pub settings: Vec<&'static str>,
+    /// Which values it takes, as Kafka writes it.
+    bound: &'static str,
+}
+
+/// Reads a table: a config a line, with tabs between its fields. Lines that begin with `#` are words.
+pub fn table(text: &'static str) -> Table {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| parse(line).expect("a line of a table of configs")).collect()
+}
+
+fn parse(line: &'static str) -> Option<(&'static str, ConfigDef)> {
+    let mut columns = line.split('\t');
+    let (name, kind, default) = (columns.next()?, columns.next()?, columns.next()?);
+    let settings = columns.next()?.split(',').filter(|name| !name.is_empty()).collect();
+    let bound = columns.next()?;
+    Some((name, ConfigDef { name, kind, default, settings, bound }))
+}
+
+/// A value that a config could have, and where it is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The config's name, or that of the broker's setting.
+    pub name: &'static str,
+    /// The value.
+    pub value: String,
+    /// Where it is from, one of [`source`].
+    pub source: i8,
+}
+
+/// The value that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The value.
+    pub value: String,
+    /// Where it is from, one of [`source`].
+    pub source: i8,
+    /// All values that there are, the one that holds first (KIP-226).
+    pub synonyms: Vec<Candidate>,
+}
+
+impl ConfigDef {
+    /// What holds for a resource with these configs of its own, which are from `own_source`.
+    pub fn held(
+        &self,
+        own: &BTreeMap<String, String>,
+        own_source: i8,
+        settings: &Settings,
+    ) -> Held {
+        let mut synonyms = Vec::new();
+        if let Some(value) = own.get(self.name) {
+            let (name, value) = (self.name, value.clone());
+            synonyms.push(Candidate { name, value, source: own_source });
+        }
+        for &name in &self.settings {
+            let set = settings.effective.get(name).into_iter().flat_map(Effective::set);
+            synonyms.extend(set.filter_map(|(from, value)| {
+                let (value, source) = (value?.to_owned(), source::of(from));
+                Some(Candidate { name, value, source })
+            }));
+        }
+        // The names of Kafka's list that have no unit of their own are those with its default.
+        if let [name] = self.settings[..] {
+            let value = self.default.to_owned();
+            synonyms.push(Candidate { name, value, source: source::DEFAULT });
+        }
+        let (value, source) = match synonyms.first() {
+            Some(first) => (in_millis(first.name, &first.value), first.source),
+            None => (self.default.to_owned(), source::DEFAULT),
+        };
+        Held { value, source, synonyms }
+    }
+
+    /// Whether a value may be set, or why not, in Kafka's words.
+    pub fn check(&self, value: &str) -> Result<(), String> {
+        check_value(self, value)
+            .map_err(|why| format!("Invalid value {value} for configuration {}: {why}", self.name))
+    }
+}
+
+/// A broker's setting in the unit of the topic's config, which is milliseconds for times.
+fn in_millis(name: &str, value: &str) -> String {
+    let unit = match name.rsplit_once('.') {
+        Some((_, "hours")) => 3_600_000,
+        Some((_, "minutes")) => 60_000,
+        _ => return value.to_owned(),
+    };
+    match value.trim().parse::<i64>() {
+        Ok(count) if count >= 0 => count.saturating_mul(unit).to_string(),
+        _ => value.to_owned(),
+    }
+}
+
+fn check_value(config: &ConfigDef, value: &str) -> Result<(), String> {
+    let trimmed = value.trim();
+    let number = match config.kind {
+        "BOOLEAN" if ["true", "false"].iter().any(|word| trimmed.eq_ignore_ascii_case(word)) => {
+            return Ok(());
+        }
+        "BOOLEAN" => return Err("Expected value to be either true or false".to_owned()),
+        "INT" => trimmed.parse::<i32>().ok().map(i128::from),
+        "LONG" => trimmed.parse::<i64>().ok().map(i128::from),
+        "DOUBLE" => return check_ratio(trimmed),
+        _ => return check_words(config, trimmed),
+    };
+    let number = number.ok_or_else(|| format!("Not a number of type {}", config.kind))?;
+    check_range(config.bound, number)
+}
+
+/// The one config that is a fraction is a ratio.
+fn check_ratio(value: &str) -> Result<(), String> {
+    match value.parse::<f64>() {
+        Ok(number) if number < 0.0 => Err("Value must be at least 0".to_owned()),
+        Ok(number) if number > 1.0 => Err("Value must be no more than 1".to_owned()),
+        Ok(_) => Ok(()),
+        Err(_) => Err("Not a number of type DOUBLE".to_owned()),
+    }
+}
+
+/// `[1,...]`, `[1,...,9]`, or the latter with `or -1` behind it.
+fn check_range(bound: &str, number: i128) -> Result<(), String> {
+    let (range, or) = bound.split_once(" or ").map_or((bound, None), |(r, or)| (r, Some(or)));
+    let ends = range.strip_prefix('[').and_then(|range| range.strip_suffix(']'));
+    let Some((least, most)) = ends.and_then(|ends| ends.split_once(",...")) else {
+        return Ok(());
+    };
+    let most = most.strip_prefix(',');
+    let under = least.parse().is_ok_and(|least: i128| number < least);
+    let over = most.is_some_and(|most| most.parse().is_ok_and(|most: i128| number > most));
+    match (or, most) {
+        _ if !under && !over => Ok(()),
+        (Some(or), _) if or.parse() == Ok(number) => Ok(()),
+        (Some(or), Some(most)) => {
+            Err(format!("Value must be between {least} and {most} or equal to {or}"))
+        }
+        (_, Some(most)) if over => Err(format!("Value must be no more than {most}")),
+        _ => Err(format!("Value must be at least {least}")),
+    }
+}
+
+fn check_words(config: &ConfigDef, value: &str) -> Result<(), String> {
+    let list = config.kind == "LIST";
+    if list && value.is_empty() {
+        return Ok(());
+    }
+    if config.bound.starts_with("[partitionId]") {
+        return check_replicas(config, value);
+    }
+    let ends = config.bound.strip_prefix('[').and_then(|bound| bound.strip_suffix(']'));
+    let Some(choices) = ends else { return Ok(()) };
+    let known = |word: &str| choices.split(", ").any(|choice| choice == word.trim());
+    let known = if list { value.split(',').all(known) } else { known(value) };
+    if known { Ok(()) } else { Err(format!("String must be one of: {choices}")) }
+}
+
+/// `*`, or pairs of partition and broker.
+fn check_replicas(config: &ConfigDef, value: &str) -> Result<(), String> {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    let pair =
+        |text: &str| text.trim().split_once(':').is_some_and(|(p, b)| number(p) && number(b));
+    if value == "*" || value.split(',').all(pair) {
+        return Ok(());
+    }
+    Err(format!(
+        "{} must be the literal '*' or a list of replicas in the following format: {}",
+        config.name, config.bound
+    ))
+}
