@@ -24,12 +24,15 @@ fn there_is_no_authorizer_and_nothing_moves() {
     assert_eq!(absent::reassignments(), expected);
 }
 
+/// Type of entity, type of match, what is to match.
+type Component = (&'static str, i8, Option<&'static str>);
+
 /// As Apache Kafka 4.4 answers.
 #[test]
 fn there_are_no_quotas_but_a_filter_has_to_be_one() {
     let not_with = "Invalid entity filter component combination. IP filter component should not \
                     be used with user or clientId filter component.";
-    let cases: &[(&[(&'static str, i8, Option<&'static str>)], i16, &str)] = &[
+    let cases: &[(&[Component], i16, &str)] = &[
         (&[], 0, ""),
         (&[("user", 0, Some("x")), ("client-id", 1, None)], 0, ""),
         (
