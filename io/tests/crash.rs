@@ -13,7 +13,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use quorate_io::catalog::{Boot, Catalog, FjallCatalog, Operation as Change, Topic, random_id};
 use quorate_io::disk::{Database, Durability, Fatal, Options, Wake, Writer};
-use quorate_io::guard::batch::{BatchHeader, check};
+use quorate_io::guard::batch::BatchHeader;
+use quorate_io::guard::check::check;
 use quorate_io::log::contract::{RULES, record_set};
 use quorate_io::log::partition::Appended;
 use quorate_io::log::{

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +24,8 @@ use super::Answer;
 use super::place::{self, At, each_home};
 use super::topic_rules::TopicRules;
 use crate::core_thread::Thread;
-use crate::guard::batch::{BatchError, BatchHeader, Batches, ProduceRules};
+use crate::guard::batch::{BatchHeader, Batches};
+use crate::guard::check::{BatchError, Keyless, ProduceRules};
 use crate::homes::{AppendError, Appending};
 use crate::log::PartitionKey;
 
@@ -121,6 +123,8 @@ fn rules(topic: &TopicRules, api_version: i16, now: WallTime) -> ProduceRules {
         append_time: topic.append_time.then_some(now.0),
         earliest: topic.before_max.map_or(i64::MIN, |before| now.0.saturating_sub(before)),
         latest: now.0.saturating_add(topic.after_max),
+        keys: topic.compacts,
+        max_record_bytes: topic.max_record_bytes,
     }
 }
 
@@ -153,7 +157,7 @@ async fn produce_here(
             }
             Err(AppendError::Batch { fault }) => {
                 let log_start = fault.tells_log_start().then(|| homes.partition(key).start());
-                broken(key.index, &fault).with_log_start_offset(log_start.unwrap_or(-1))
+                broken(&thread, key, &fault).with_log_start_offset(log_start.unwrap_or(-1))
             }
         };
         answers.push((at, told));
@@ -192,8 +196,8 @@ fn refusal(index: i32, error: ResponseError) -> PartitionProduceResponse {
 }
 
 /// What is said of a record set that may not be appended. Kafka has words for few of its faults.
-fn broken(index: i32, fault: &BatchError) -> PartitionProduceResponse {
-    let answer = refusal(index, fault.code());
+fn broken(thread: &Thread, key: PartitionKey, fault: &BatchError) -> PartitionProduceResponse {
+    let answer = refusal(key.index, fault.code());
     let words = || Some(StrBytes::from_string(fault.to_string()));
     match fault {
         BatchError::Timestamp { index, .. } => {
@@ -202,9 +206,42 @@ fn broken(index: i32, fault: &BatchError) -> PartitionProduceResponse {
                 .with_batch_index_error_message(words());
             answer.with_record_errors(vec![record]).with_error_message(words())
         }
+        BatchError::Keyless(keyless) => {
+            let name = thread.topics().by_id(key.topic_id).map(|topic| Arc::clone(&topic.name));
+            without_keys(answer, &format!("{}-{}", name.unwrap_or_default(), key.index), *keyless)
+        }
         BatchError::UnknownMagic { .. } | BatchError::Length { .. } => {
             answer.with_error_message(words())
         }
         _ => answer,
     }
+}
+
+/// Kafka says of each record without a key which one it is, and counts them.
+fn without_keys(
+    answer: PartitionProduceResponse,
+    partition: &str,
+    keyless: Keyless,
+) -> PartitionProduceResponse {
+    let words =
+        format!("Compacted topic cannot accept message without key in topic partition {partition}");
+    let first = &keyless.first[..keyless.count.min(keyless.first.len())];
+    let shown: Vec<String> = first
+        .iter()
+        .map(|index| format!("RecordError(batchIndex={index}, message='{words}')"))
+        .collect();
+    let message = format!(
+        "One or more records have been rejected due to {} record errors in total, and only showing \
+         the first three errors at most: [{}]",
+        keyless.count,
+        shown.join(", ")
+    );
+    let errors = first.iter().map(|index| {
+        BatchIndexAndErrorMessage::default()
+            .with_batch_index(*index)
+            .with_batch_index_error_message(Some(StrBytes::from_string(words.clone())))
+    });
+    answer
+        .with_record_errors(errors.collect())
+        .with_error_message(Some(StrBytes::from_string(message)))
 }

@@ -15,6 +15,8 @@ use crate::cli::Settings;
 pub struct TopicRules {
     /// `max.message.bytes`: size of the largest batch.
     pub max_message_bytes: usize,
+    /// `max.decompressed.message.bytes`: size of the largest record of a compressed batch.
+    pub max_record_bytes: usize,
     /// `message.timestamp.type=LogAppendTime`: records have the time of their append.
     pub append_time: bool,
     /// `message.timestamp.before.max.ms`: how old a record's time may be; none for any.
@@ -56,6 +58,7 @@ impl TopicRules {
         let ratio: f64 = text("min.cleanable.dirty.ratio").trim().parse().unwrap_or(0.5);
         TopicRules {
             max_message_bytes: usize::try_from(long("max.message.bytes")).unwrap_or(0),
+            max_record_bytes: usize::try_from(long("max.decompressed.message.bytes")).unwrap_or(0),
             append_time: text("message.timestamp.type").trim() == "LogAppendTime",
             before_max: (before_max != i64::MAX).then_some(before_max),
             after_max: long("message.timestamp.after.max.ms"),

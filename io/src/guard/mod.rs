@@ -2,11 +2,13 @@
 //!
 //! kafka-protocol reserves memory for as many elements as a count says, which can end the process,
 //! so every request goes through [`walk`](walk::walk) first, and every produced batch through
-//! [`check`](batch::check). Neither allocates.
+//! [`check`](check::check). The walk allocates nothing, the check what it unpacks, within a limit.
 
 pub mod batch;
+pub mod check;
 pub mod record;
 pub mod schema;
+pub mod unpack;
 mod walk;
 
 pub use walk::{Fault, MAX_ELEMENTS, MAX_TAGS, Refused, walk};

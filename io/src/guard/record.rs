@@ -1,11 +1,11 @@
-//! The records of an uncompressed batch, read one after another without a copy.
+//! The records of a batch, read one after another without a copy.
 //!
 //! Every length is checked against the bytes that are left before it is believed, and no number is
 //! added that may overflow: the reader goes through any bytes at all in one pass over them.
 
 use thiserror::Error;
 
-use super::batch::{BatchHeader, HEADER_BYTES};
+use super::batch::BatchHeader;
 
 /// One record of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,11 +77,10 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// Starts at the first record of `batch`, which must not be compressed.
-    pub fn new(header: &BatchHeader, batch: &'a [u8]) -> Records<'a> {
-        let rest = batch.get(HEADER_BYTES..).unwrap_or_default();
+    /// Starts at the first record of `body`: what follows the header, unpacked if it is compressed.
+    pub fn new(header: &BatchHeader, body: &'a [u8]) -> Records<'a> {
         Records {
-            rest,
+            rest: body,
             base_timestamp: header.base_timestamp,
             append_time: header.has_append_time().then_some(header.max_timestamp),
             to_come: header.record_count,

@@ -22,7 +22,7 @@ use quorate_core::{Instant, Now, WallTime};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::guard::batch::{BatchError, ProduceRules, check};
+use crate::guard::check::{BatchError, ProduceRules, check};
 use crate::log::partition::{Appended, OutOfRange, ReadFrom};
 use crate::log::producers::SequenceError;
 use crate::log::{

@@ -12,7 +12,7 @@ use super::{
     Batch, Completion, EpochStart, Found, Log, LogStore, Operation, Outcome, Partition,
     PartitionKey, Read, Recovered, Rejection, TailBudget, Wanted,
 };
-use crate::guard::batch::{ProduceRules, check};
+use crate::guard::check::{ProduceRules, check};
 
 /// Opens the log under test, for these live topics and this leader epoch.
 pub type Open<'a> = &'a mut dyn FnMut(&BTreeSet<Uuid>, i32) -> (Box<dyn LogStore>, Vec<Recovered>);
@@ -186,6 +186,8 @@ pub const RULES: ProduceRules = ProduceRules {
     max_message_bytes: usize::MAX,
     earliest: i64::MIN,
     latest: i64::MAX,
+    keys: false,
+    max_record_bytes: usize::MAX,
 };
 const NOTHING: [Bytes; 0] = [];
 const T: i64 = 1_700_000_000_000;

@@ -148,11 +148,8 @@ pub struct Find {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// The first record of this time or later.
-    ///
-    /// A compressed batch is not unpacked: its first offset is the answer if its greatest time is
-    /// late enough, so that a reader that goes there misses nothing.
     Time(i64),
-    /// The first record with the greatest time; of a compressed batch its last record.
+    /// The first record with the greatest time.
     Latest,
     /// The offset that retention moves the start to: batches in front go whose records are all
     /// older than `older_than`, and those without which `keep_bytes` are still there.

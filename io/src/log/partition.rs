@@ -22,7 +22,8 @@ use super::{
     Batch, Epochs, Find, Measure, Operation, PartitionKey, Producers, Read, Recovered, Snapshot,
     Wanted,
 };
-use crate::guard::batch::{Checked, set_append_time};
+use crate::guard::batch::set_max_timestamp;
+use crate::guard::check::Checked;
 
 /// Bytes of log after which the producers' state is stored again.
 pub const SNAPSHOT_BYTES: usize = 16 << 20;
@@ -144,11 +145,11 @@ impl Partition {
         self.high_watermark
     }
 
-    /// Decides on a batch that [`check`](crate::guard::batch::check) has let through, at `now` in
+    /// Decides on a batch that [`check`](crate::guard::check::check) has let through, at `now` in
     /// milliseconds since 1970, and gives it its offsets.
     ///
-    /// Only base offset and leader epoch are set, which the checksum does not cover, and the time of
-    /// the append where the topic wants it. `token` is the one
+    /// Only base offset and leader epoch are set, which the checksum does not cover; and the greatest
+    /// time, where the producer's is wrong or the topic wants that of the append. `token` is the one
     /// that the append is submitted with, and must not be in use.
     pub fn append(
         &mut self,
@@ -167,8 +168,9 @@ impl Partition {
         let mut bytes = BytesMut::from(checked.bytes);
         bytes[..8].copy_from_slice(&entry.base.to_be_bytes());
         bytes[12..16].copy_from_slice(&entry.leader_epoch.to_be_bytes());
-        if let Some(time) = checked.append_time {
-            set_append_time(&mut bytes, time);
+        let is_append = checked.append_time.is_some();
+        if is_append || checked.header.max_timestamp != checked.max_timestamp {
+            set_max_timestamp(&mut bytes, checked.max_timestamp, is_append);
         }
         let (base, last) = (entry.base, entry.last());
         let batch = Batch { base, last, max_timestamp: entry.max_timestamp, bytes: bytes.freeze() };

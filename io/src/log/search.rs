@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::entry::Entry;
 use super::{Find, Found, Measure, Outcome, PartitionKey, Read, Wanted};
-use crate::guard::batch::{BatchHeader, Compression};
+use crate::guard::batch::BatchHeader;
 use crate::guard::record::Records;
 
 /// Why a source cannot give a batch.
@@ -152,11 +152,6 @@ fn latest(source: &impl Source, find: Find) -> Result<Option<Found>, Cause> {
     let Some(latest) = latest else { return Ok(None) };
     let mut batches = source.batches(find.partition, latest.base, &|_| true)?;
     let Some((entry, bytes)) = batches.next().transpose()? else { return Ok(None) };
-    let header = BatchHeader::parse(&bytes).map_err(|error| error.to_string())?;
-    if header.compression() != Some(Compression::None) {
-        let (offset, timestamp) = (entry.last(), entry.max_timestamp);
-        return Ok(Some(Found { offset, timestamp, leader_epoch: entry.leader_epoch }));
-    }
     first_of_batch(&entry, &bytes, |_, time| time >= latest.max_timestamp)
 }
 
@@ -168,14 +163,8 @@ fn first_of_batch(
 ) -> Result<Option<Found>, Cause> {
     let header = BatchHeader::parse(bytes).map_err(|error| error.to_string())?;
     let leader_epoch = entry.leader_epoch;
-    if header.compression() != Some(Compression::None) {
-        // The records are not seen: the first may fit by the header's time, some other must.
-        let (first, last) = (header.base_timestamp, entry.max_timestamp);
-        let timestamp = if fits(entry.base, first) { first } else { last };
-        let found = Found { offset: entry.base, timestamp, leader_epoch };
-        return Ok(fits(entry.last(), timestamp).then_some(found));
-    }
-    for record in Records::new(&header, bytes) {
+    let body = header.unpacked(bytes).map_err(|error| error.to_string())?;
+    for record in Records::new(&header, &body) {
         let record = record.map_err(|fault| format!("batch {}: {fault}", entry.base))?;
         let offset = entry.base + i64::from(record.offset_delta);
         if fits(offset, record.timestamp) {

@@ -14,7 +14,8 @@ use super::{
     Read, Recovered, TailBudget,
 };
 use crate::disk::{Durability, Fatal, OpenError};
-use crate::guard::batch::{BatchHeader, check};
+use crate::guard::batch::{BatchHeader, HEADER_BYTES};
+use crate::guard::check::check;
 use crate::guard::record::Records;
 
 fn open(
@@ -126,7 +127,7 @@ impl OnDisk {
             let Outcome::Read(batches) = &outcome else { panic!("{outcome:?}") };
             let header = BatchHeader::parse(&batches[0]).expect("a header");
             assert_eq!(header.base_offset, offset);
-            let mut records = Records::new(&header, &batches[0]);
+            let mut records = Records::new(&header, &batches[0][HEADER_BYTES..]);
             let record = records.next().expect("one").expect("whole");
             assert_eq!(record.value, Some(&value(offset)[..]));
             offset += 1;

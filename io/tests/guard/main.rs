@@ -4,4 +4,5 @@ mod batches;
 mod build;
 mod decode;
 mod frames;
+mod packed;
 mod requests;

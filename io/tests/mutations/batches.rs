@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use kafka_protocol::records::RecordBatchDecoder;
-use quorate_io::guard::batch::{ProduceRules, check};
+use quorate_io::guard::batch::{BatchHeader, HEADER_BYTES};
+use quorate_io::guard::check::{ProduceRules, check};
 use quorate_io::guard::record::Records;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -17,7 +18,12 @@ const RULES: ProduceRules = ProduceRules {
     max_message_bytes: 1 << 20,
     earliest: i64::MIN,
     latest: i64::MAX,
+    keys: false,
+    max_record_bytes: usize::MAX,
 };
+
+/// What a decoder of compressed records has of its own, when it finds that there are none.
+const UNPACKING_BYTES: usize = 1 << 20;
 
 fn random_batch(rng: &mut ChaCha8Rng) -> Batch {
     let count = 1 + below(rng, 4);
@@ -65,14 +71,17 @@ fn a_batch_that_is_accepted_is_decoded_to_as_many_records() {
         }
         let bytes = batch.bytes();
         let (checked, allocated) = counted(0, || check(&bytes, &RULES));
-        assert_eq!(allocated, 0, "seed {seed}: the check allocates");
+        let packed = BatchHeader::parse(&bytes).is_ok_and(|head| head.attributes & 7 != 0);
+        let most = if packed { UNPACKING_BYTES } else { 0 };
+        assert!(allocated <= most, "seed {seed}: the check allocates {allocated} bytes");
         let Ok(checked) = checked else {
             assert!(damaged, "seed {seed}: {checked:?}");
             continue;
         };
         accepted += 1;
         after_damage += u64::from(damaged);
-        let times = Records::new(&checked.header, &bytes).map(|record| record.unwrap().timestamp);
+        let times = Records::new(&checked.header, &bytes[HEADER_BYTES..])
+            .map(|record| record.unwrap().timestamp);
         assert_eq!(times.fold(-1, i64::max), checked.max_timestamp, "seed {seed}");
         match RecordBatchDecoder::decode(&mut Bytes::copy_from_slice(&bytes)) {
             Ok(decoded) => {

@@ -4,7 +4,7 @@ use kafka_protocol::ResponseError;
 use uuid::Uuid;
 
 use super::*;
-use crate::guard::batch::check;
+use crate::guard::check::check;
 use crate::log::contract::{RULES, record_set};
 
 const T: i64 = 1_700_000_000_000;

@@ -1,0 +1,97 @@
+//! Unpacking the records of a compressed batch, within a limit.
+
+use std::io::Read;
+
+use flate2::read::MultiGzDecoder;
+use thiserror::Error;
+
+use super::batch::Compression;
+
+/// What a snappy stream of Java's begins with (its block format).
+const SNAPPY_STREAM: &[u8] = b"\x82SNAPPY\0";
+/// That, and two version numbers.
+const SNAPPY_HEADER_BYTES: usize = 16;
+/// The largest window of a Zstandard frame, as a power of two: 32 MiB.
+const ZSTD_WINDOW_LOG: u32 = 25;
+
+/// Why records cannot be unpacked.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum UnpackError {
+    /// The bytes are not of their format.
+    #[error("the records are not what {compression:?} packs")]
+    Damaged {
+        /// The format.
+        compression: Compression,
+    },
+    /// There are more bytes than are unpacked.
+    #[error("the records unpack to more than {most} bytes")]
+    TooLarge {
+        /// The limit.
+        most: usize,
+    },
+}
+
+/// The bytes that were packed, of which there may be `most`. What is asked of memory stays below
+/// twice that.
+pub fn unpack(
+    compression: Compression,
+    packed: &[u8],
+    most: usize,
+) -> Result<Vec<u8>, UnpackError> {
+    let damaged = UnpackError::Damaged { compression };
+    match compression {
+        Compression::None => Ok(packed.to_vec()),
+        Compression::Gzip => read(MultiGzDecoder::new(packed), damaged, most),
+        Compression::Lz4 => read(lz4_flex::frame::FrameDecoder::new(packed), damaged, most),
+        Compression::Zstd => {
+            let mut decoder =
+                zstd::stream::read::Decoder::with_buffer(packed).map_err(|_| damaged)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(|_| damaged)?;
+            read(decoder, damaged, most)
+        }
+        Compression::Snappy => unpack_snappy(packed, damaged, most),
+    }
+}
+
+fn read(from: impl Read, damaged: UnpackError, most: usize) -> Result<Vec<u8>, UnpackError> {
+    let mut bytes = Vec::new();
+    from.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|_| damaged)?;
+    if bytes.len() > most { Err(UnpackError::TooLarge { most }) } else { Ok(bytes) }
+}
+
+/// Java's clients pack blocks, each with its length in front; others pack all at once.
+fn unpack_snappy(packed: &[u8], damaged: UnpackError, most: usize) -> Result<Vec<u8>, UnpackError> {
+    let mut bytes = Vec::new();
+    if !packed.starts_with(SNAPPY_STREAM) {
+        add_snappy_block(packed, &mut bytes, damaged, most)?;
+        return Ok(bytes);
+    }
+    let mut rest = packed.get(SNAPPY_HEADER_BYTES..).ok_or(damaged)?;
+    while !rest.is_empty() {
+        let (length, behind) = rest.split_first_chunk().ok_or(damaged)?;
+        let length = usize::try_from(i32::from_be_bytes(*length)).map_err(|_| damaged)?;
+        let (block, behind) = behind.split_at_checked(length).ok_or(damaged)?;
+        add_snappy_block(block, &mut bytes, damaged, most)?;
+        rest = behind;
+    }
+    Ok(bytes)
+}
+
+fn add_snappy_block(
+    block: &[u8],
+    bytes: &mut Vec<u8>,
+    damaged: UnpackError,
+    most: usize,
+) -> Result<(), UnpackError> {
+    let length = snap::raw::decompress_len(block).map_err(|_| damaged)?;
+    let start = bytes.len();
+    if length > most - start {
+        return Err(UnpackError::TooLarge { most });
+    }
+    // No byte of a block unfolds to more than 64; so a length that lies costs no memory.
+    if length > block.len().saturating_mul(64) {
+        return Err(damaged);
+    }
+    bytes.resize(start + length, 0);
+    snap::raw::Decoder::new().decompress(block, &mut bytes[start..]).map(drop).map_err(|_| damaged)
+}
