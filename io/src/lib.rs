@@ -6,6 +6,7 @@ pub mod budget;
 pub mod catalog;
 pub mod cli;
 pub mod clock;
+mod compaction;
 pub mod connection;
 pub mod connections;
 pub mod core_thread;

@@ -28,8 +28,9 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 use quorate_io::clock::Clock;
-use quorate_io::guard::batch::{BatchHeader, Batches, HEADER_BYTES};
-use quorate_io::log::contract::record_set;
+use quorate_io::guard::batch::{BatchHeader, Batches, Compression, HEADER_BYTES};
+use quorate_io::guard::record::Records;
+use quorate_io::log::contract::{keyed_set, record_set};
 use wire::Connection;
 
 const TOPIC: i8 = 2;
@@ -259,6 +260,72 @@ fn what_is_too_much_goes() {
     begins_at(&mut client, "t", 1);
     alter(&mut client, TOPIC, "t", "retention.bytes", Some("100"));
     begins_at(&mut client, "t", 3);
+}
+
+/// Key and value of each record that is read from the start on.
+fn pairs(client: &mut Connection, topic: &str) -> Vec<(String, Option<String>)> {
+    let fetched = fetch(client, topic, 0);
+    let mut pairs = Vec::new();
+    for batch in Batches::new(&fetched) {
+        let batch = batch.expect("a batch");
+        let header = BatchHeader::parse(batch).expect("a header");
+        let body = header.unpacked(batch).expect("it is unpacked");
+        for record in Records::new(&header, &body) {
+            let record = record.expect("a record");
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+            pairs.push((text(record.key.expect("a key")), record.value.map(text)));
+        }
+    }
+    pairs
+}
+
+#[test]
+fn a_compacted_topic_keeps_the_last_record_of_each_key() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("data");
+    let mut arguments = vec!["--data", data.to_str().expect("a path")];
+    arguments.extend(["--set", "log.initial.task.delay.ms=0", "--set", "log.cleaner.backoff.ms=1"]);
+    let (broker, mut client) = start(&arguments);
+    let compacts = [("cleanup.policy", "compact"), ("delete.retention.ms", "0")];
+    assert_eq!(create(&mut client, "t", &compacts), 0);
+    let refused = produce(&mut client, "t", record_set(&[b"no key"], now(), ANYONE, -1));
+    let words = "Compacted topic cannot accept message without key in topic partition t-0";
+    assert_eq!(refused.error_code, 87);
+    assert_eq!(refused.record_errors[0].batch_index_error_message, Some(s(words)));
+    let sets = [
+        keyed_set(&[("a", Some("1")), ("b", Some("1"))], Compression::Lz4, ANYONE),
+        keyed_set(&[("a", Some("2")), ("b", None)], Compression::None, ANYONE),
+        keyed_set(&[("c", Some("3"))], Compression::Zstd, ANYONE),
+        keyed_set(&[("d", Some("4"))], Compression::None, ANYONE),
+    ];
+    for set in sets {
+        assert_eq!(produce(&mut client, "t", set).error_code, 0);
+    }
+    let pair = |(key, value): (&str, &str)| (key.to_owned(), Some(value.to_owned()));
+    let mut expected = [("a", "2"), ("c", "3"), ("d", "4")].map(pair).to_vec();
+    // That it was deleted is told until the partition is gone through again.
+    expected.insert(1, ("b".to_owned(), None));
+    becomes(&mut client, &expected);
+    drop(broker);
+    let (_broker, mut client) = start(&arguments);
+    let set = keyed_set(&[("a", Some("5"))], Compression::None, ANYONE);
+    assert_eq!(produce(&mut client, "t", set).base_offset, 6);
+    produce(&mut client, "t", keyed_set(&[("z", Some("6"))], Compression::None, ANYONE));
+    expected.drain(..2);
+    expected.extend([("a", "5"), ("z", "6")].map(pair));
+    becomes(&mut client, &expected);
+}
+
+/// Asks until these are the records there are.
+fn becomes(client: &mut Connection, expected: &[(String, Option<String>)]) {
+    let mut found = Vec::new();
+    for _ in 0..200_000 {
+        found = pairs(client, "t");
+        if found == expected {
+            return;
+        }
+    }
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn capacity(folder: &Path) -> (i64, i64) {
 async fn sizes_here(thread: Rc<Thread>, parts: Vec<(At, PartitionKey)>) -> Vec<(At, u64)> {
     let measuring: Vec<_> = {
         let homes = &mut *thread.homes().borrow_mut();
-        parts.into_iter().filter_map(|(at, key)| Some((at, homes.measure(key)?))).collect()
+        parts.into_iter().filter_map(|(at, key)| Some((at, homes.measure(key, None)?))).collect()
     };
     thread.wake();
     let mut sizes = Vec::with_capacity(measuring.len());

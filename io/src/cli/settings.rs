@@ -40,7 +40,9 @@ pub struct Settings {
     /// `log.retention.check.interval.ms`: how often partitions are looked through for what is too
     /// old or too much.
     pub log_retention_check_interval: Duration,
-    /// `log.initial.task.delay.ms`: how long after the start that happens first.
+    /// `log.cleaner.backoff.ms`: how often partitions are looked through for what can be compacted.
+    pub log_cleaner_backoff: Duration,
+    /// `log.initial.task.delay.ms`: how long after the start either happens first.
     pub log_initial_task_delay: Duration,
     /// `group.min.session.timeout.ms`: the shortest session timeout of a classic group's member.
     pub group_min_session_timeout: Duration,
@@ -196,7 +198,11 @@ impl Refused {
 fn is_of_topics(name: &str) -> bool {
     matches!(
         name,
-        "log.cleanup.policy"
+        "log.cleaner.delete.retention.ms"
+            | "log.cleaner.max.compaction.lag.ms"
+            | "log.cleaner.min.cleanable.ratio"
+            | "log.cleaner.min.compaction.lag.ms"
+            | "log.cleanup.policy"
             | "log.message.timestamp.after.max.ms"
             | "log.message.timestamp.before.max.ms"
             | "log.message.timestamp.type"
@@ -204,6 +210,7 @@ fn is_of_topics(name: &str) -> bool {
             | "log.retention.hours"
             | "log.retention.minutes"
             | "log.retention.ms"
+            | "max.decompressed.message.bytes"
             | "min.insync.replicas"
     )
 }
@@ -225,6 +232,7 @@ impl Default for Settings {
             auto_create_topics: true,
             message_max_bytes: 1_048_588,
             log_retention_check_interval: Duration::from_secs(300),
+            log_cleaner_backoff: Duration::from_secs(15),
             log_initial_task_delay: Duration::from_secs(30),
             group_min_session_timeout: Duration::from_secs(6),
             group_max_session_timeout: Duration::from_secs(1800),
@@ -333,6 +341,7 @@ impl Settings {
             "log.retention.check.interval.ms" => {
                 self.log_retention_check_interval = millis(value)?;
             }
+            "log.cleaner.backoff.ms" => self.log_cleaner_backoff = millis(value)?,
             "log.initial.task.delay.ms" => self.log_initial_task_delay = millis(value)?,
             // The defaults of topics, which are looked up where topics are.
             name if is_of_topics(name) => {}

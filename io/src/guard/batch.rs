@@ -3,8 +3,10 @@
 
 use std::borrow::Cow;
 
+use bytes::{BufMut, BytesMut};
+
 use super::check::{BatchError, MAX_UNPACKED_BYTES};
-use super::unpack::{UnpackError, unpack};
+use super::packing::{UnpackError, unpack};
 
 /// Bytes of a batch in front of its records.
 pub const HEADER_BYTES: usize = 61;
@@ -16,6 +18,8 @@ pub(super) const CHECKED_FROM: usize = 21;
 pub(super) const MAGIC_AT: usize = 16;
 /// The bit of the attributes that says that times are those of the append.
 const APPEND_TIME: u8 = 0x08;
+/// The bit of the attributes that says that the base time is the one until which tombstones stay.
+pub const DELETE_HORIZON: i16 = 0x40;
 /// Kafka's smallest batch length, that of a message of format 0.
 const SMALLEST_LENGTH: i32 = 14;
 
@@ -140,6 +144,29 @@ impl BatchHeader {
         self.attributes & i16::from(APPEND_TIME) != 0
     }
 
+    /// The time until which the tombstones of a batch that was compacted stay, in milliseconds since
+    /// 1970 (KIP-534).
+    pub fn delete_horizon(&self) -> Option<i64> {
+        (self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
+    }
+
+    /// Writes it, as [`parse`](Self::parse) reads it. Length and checksum are for [`seal`] to set.
+    pub fn write(&self, to: &mut BytesMut) {
+        to.put_i64(self.base_offset);
+        to.put_i32(self.batch_length);
+        to.put_i32(self.partition_leader_epoch);
+        to.put_i8(self.magic);
+        to.put_u32(self.crc);
+        to.put_i16(self.attributes);
+        to.put_i32(self.last_offset_delta);
+        to.put_i64(self.base_timestamp);
+        to.put_i64(self.max_timestamp);
+        to.put_i64(self.producer_id);
+        to.put_i16(self.producer_epoch);
+        to.put_i32(self.base_sequence);
+        to.put_i32(self.record_count);
+    }
+
     /// Whether the records belong to a transaction.
     pub fn is_transactional(&self) -> bool {
         self.attributes & 0x10 != 0
@@ -166,6 +193,14 @@ pub fn set_max_timestamp(batch: &mut [u8], time: i64, is_append: bool) {
         batch[CHECKED_FROM + 1] |= APPEND_TIME;
     }
     batch[35..43].copy_from_slice(&time.to_be_bytes());
+    seal(batch);
+}
+
+/// Sets length and checksum of a whole batch.
+pub fn seal(batch: &mut [u8]) {
+    let length =
+        i32::try_from(batch.len() - LENGTH_OVERHEAD).expect("a batch is shorter than 2 GiB");
+    batch[8..12].copy_from_slice(&length.to_be_bytes());
     let crc = crc32c::crc32c(&batch[CHECKED_FROM..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
 }

@@ -7,8 +7,8 @@ use kafka_protocol::ResponseError;
 use thiserror::Error;
 
 use super::batch::{BatchHeader, Batches, CHECKED_FROM, Compression, HEADER_BYTES, MAGIC_AT};
+use super::packing::UnpackError;
 use super::record::{Record, RecordFault, Records};
-use super::unpack::UnpackError;
 
 /// No record is shorter: its length, attributes, two deltas, two lengths and the header count.
 const SMALLEST_RECORD: usize = 7;

@@ -6,9 +6,9 @@
 
 pub mod batch;
 pub mod check;
+pub mod packing;
 pub mod record;
 pub mod schema;
-pub mod unpack;
 mod walk;
 
 pub use walk::{Fault, MAX_ELEMENTS, MAX_TAGS, Refused, walk};

@@ -18,6 +18,33 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// Its value; none is a tombstone in a compacted topic.
     pub value: Option<&'a [u8]>,
+    /// Its headers, with their count in front, as they are.
+    pub headers: &'a [u8],
+}
+
+impl Record<'_> {
+    /// Writes it as a record of a batch with this base time.
+    pub fn write(&self, base_timestamp: i64, to: &mut Vec<u8>) {
+        let mut body = vec![0];
+        put_varlong(self.timestamp.wrapping_sub(base_timestamp), &mut body);
+        put_varlong(self.offset_delta.into(), &mut body);
+        for bytes in [self.key, self.value] {
+            put_varlong(bytes.map_or(-1, |bytes| bytes.len() as i64), &mut body);
+            body.extend_from_slice(bytes.unwrap_or_default());
+        }
+        body.extend_from_slice(self.headers);
+        put_varlong(body.len() as i64, to);
+        to.append(&mut body);
+    }
+}
+
+fn put_varlong(value: i64, to: &mut Vec<u8>) {
+    let mut left = (value << 1 ^ value >> 63) as u64;
+    while left >= 0x80 {
+        to.push(left as u8 | 0x80);
+        left >>= 7;
+    }
+    to.push(left as u8);
 }
 
 /// Why a record cannot be read.
@@ -103,9 +130,10 @@ impl<'a> Records<'a> {
         let offset_delta = varint(&mut body)?;
         let key = sized(&mut body)?;
         let value = sized(&mut body)?;
+        let headers = body;
         skip_headers(&mut body)?;
         match body.len() {
-            0 => Ok(Record { offset_delta, timestamp, key, value }),
+            0 => Ok(Record { offset_delta, timestamp, key, value, headers }),
             bytes => Err(RecordFault::LeftOver { bytes }),
         }
     }

@@ -237,11 +237,22 @@ impl Homes {
         self.ask(find)
     }
 
-    /// Counts the bytes of a partition: [`Outcome::Size`], or that it failed. None of one that was
-    /// never written to.
-    pub fn measure(&mut self, key: PartitionKey) -> Option<oneshot::Receiver<Outcome>> {
-        let measure = self.homes.get(&key)?.partition.measure();
+    /// Counts the bytes of a partition, from its start or from an offset: [`Outcome::Size`], or that
+    /// it failed. None of one that was never written to.
+    pub fn measure(
+        &mut self,
+        key: PartitionKey,
+        from: Option<i64>,
+    ) -> Option<oneshot::Receiver<Outcome>> {
+        let measure = self.homes.get(&key)?.partition.measure(from);
         Some(self.ask(measure))
+    }
+
+    /// A partition was compacted up to an offset.
+    pub fn compacted(&mut self, key: PartitionKey, to: i64) {
+        if let Some(home) = self.homes.get_mut(&key) {
+            home.partition.compacted(to);
+        }
     }
 
     /// Moves the start of a partition to an offset, -1 for the high watermark, and tells when that
@@ -385,7 +396,8 @@ impl Homes {
         }
     }
 
-    fn ask(&mut self, operation: Operation) -> oneshot::Receiver<Outcome> {
+    /// Asks the log for an operation that changes nothing of what a partition knows of itself.
+    pub(crate) fn ask(&mut self, operation: Operation) -> oneshot::Receiver<Outcome> {
         let (tell, answer) = oneshot::channel();
         self.submit(operation, Asked::Answer(tell));
         answer

@@ -1,11 +1,15 @@
 //! What every log has to do, as a test that any implementation can be run through.
 
+mod compaction;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 
 use bytes::Bytes;
 use uuid::Uuid;
+
+pub use compaction::keyed_set;
 
 use super::partition::Appended;
 use super::{
@@ -30,6 +34,8 @@ pub fn contract(mut open: impl FnMut(&BTreeSet<Uuid>, i32) -> (Box<dyn LogStore>
     recovers_producers(open);
     keeps_epochs(open);
     is_as_a_model_says(open);
+    compaction::the_last_record_of_each_key_stays(open);
+    compaction::compaction_is_as_a_map_says(open);
 }
 
 /// A record set of one batch with a record for each value, a millisecond apart from `timestamp`

@@ -21,7 +21,9 @@ use self::write::Write;
 use super::entry::{Entry, first_key, last_key};
 use super::readers::{Jobs, Readers};
 use super::search::{self, Batches, Cause, Source};
-use super::{Completion, Epochs, Log, LogStore, Operation, Outcome, PartitionKey, Recovered};
+use super::{
+    Completion, Epochs, Log, LogStore, Operation, Outcome, PartitionKey, Recovered, compact,
+};
 use crate::disk::{
     Database, Durability, Mailbox, OnFatal, OpenError, Options, Queue, Wake, Writer,
 };
@@ -171,6 +173,14 @@ impl Log for Handle {
             Operation::Find(find) => {
                 let reply = Reply { token, mailbox, outcome: None };
                 self.jobs.submit(Box::new(move || reply.send(search::find(&store, find))));
+            }
+            Operation::Index(index) => {
+                let reply = Reply { token, mailbox, outcome: None };
+                self.jobs.submit(Box::new(move || reply.send(compact::index(&store, index))));
+            }
+            Operation::Thin(thin) => {
+                let reply = Reply { token, mailbox, outcome: None };
+                self.jobs.submit(Box::new(move || reply.send(compact::thin(&store, &thin))));
             }
             Operation::Measure(measure) => {
                 let reply = Reply { token, mailbox, outcome: None };

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::entry::Entry;
 use super::search::{self, Batches, Cause, Source};
 use super::{
-    Completion, Epochs, Log, LogStore, Operation, Outcome, PartitionKey, Producers, Recovered,
-    Rejection, Snapshot,
+    Change, Completion, Epochs, Log, LogStore, Operation, Outcome, PartitionKey, Producers,
+    Recovered, Rejection, Snapshot, compact,
 };
 use crate::disk::{Wake, locked};
 
@@ -105,6 +105,9 @@ impl Stored {
             Operation::Read(read) => Ok(search::read(self, read)),
             Operation::Find(find) => Ok(search::find(self, find)),
             Operation::Measure(measure) => Ok(search::measure(self, measure)),
+            Operation::Index(index) => Ok(compact::index(self, index)),
+            Operation::Thin(thin) => Ok(compact::thin(self, &thin)),
+            Operation::Rewrite { partition, changes } => self.rewrite(partition, changes),
         };
         done.unwrap_or_else(Outcome::Rejected)
     }
@@ -143,6 +146,24 @@ impl Stored {
             return Err(Rejection::NotAtEnd { partition, offset, end });
         }
         stored.snapshot = Some(snapshot);
+        Ok(Outcome::Done)
+    }
+
+    fn rewrite(
+        &mut self,
+        partition: PartitionKey,
+        changes: Vec<Change>,
+    ) -> Result<Outcome, Rejection> {
+        let stored = self.partition(partition)?;
+        for Change { old, new } in changes {
+            if old.last() < stored.start {
+                continue;
+            }
+            stored.batches.remove(&old.base);
+            if let Some((entry, batch)) = new.and_then(|new| Some((Entry::of(&new)?, new))) {
+                stored.batches.insert(entry.base, (entry, batch.bytes));
+            }
+        }
         Ok(Outcome::Done)
     }
 

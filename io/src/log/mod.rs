@@ -20,6 +20,7 @@
 //! A store that cannot write reports it as fatal and completes nothing more. A read that fails
 //! completes as [`Outcome::Failed`], and only it is lost.
 
+pub mod compact;
 pub mod contract;
 mod entry;
 mod epochs;
@@ -33,10 +34,13 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use thiserror::Error;
 use uuid::Uuid;
 
+pub use compact::{Change, Index, Latest, Thin};
 pub use epochs::{EpochStart, Epochs};
 pub use fjall::{FjallLog, LogOptions};
 pub use memory::MemoryLog;
@@ -103,6 +107,17 @@ pub enum Operation {
     Find(Find),
     /// Count bytes.
     Measure(Measure),
+    /// Find the last offset of each key.
+    Index(Index),
+    /// Say what is to become of batches that are compacted.
+    Thin(Thin),
+    /// Put batches in place of others. Those that begin before the partition does are left out.
+    Rewrite {
+        /// The partition.
+        partition: PartitionKey,
+        /// Old and new batches.
+        changes: Vec<Change>,
+    },
 }
 
 /// A read of batches.
@@ -199,6 +214,15 @@ pub enum Outcome {
     Found(Option<Found>),
     /// Bytes of the batches.
     Size(u64),
+    /// The last offset of each key.
+    Indexed(Arc<Latest>),
+    /// What is to become of batches.
+    Thinned {
+        /// Those that change.
+        changes: Vec<Change>,
+        /// Where to go on; none at the end.
+        next: Option<i64>,
+    },
     /// The operation was not done, and never will be.
     Rejected(Rejection),
     /// What was asked for cannot be read.

@@ -251,9 +251,10 @@ impl Partition {
         Operation::Find(Find { partition: self.key, start, end, what })
     }
 
-    /// What is to be submitted for the bytes of its records.
-    pub fn measure(&self) -> Operation {
-        let (start, end) = (self.start, self.high_watermark);
+    /// What is to be submitted for the bytes of its records, of those from an offset on if one is
+    /// given.
+    pub fn measure(&self, from: Option<i64>) -> Operation {
+        let (start, end) = (from.unwrap_or(self.start).max(self.start), self.high_watermark);
         Operation::Measure(Measure { partition: self.key, start, end })
     }
 
@@ -283,6 +284,11 @@ impl Partition {
         self.since_snapshot = 0;
         let snapshot = Snapshot { end: self.end, producers: self.producers.clone() };
         Some(Operation::Snapshot { partition: self.key, snapshot })
+    }
+
+    /// It was compacted up to an offset: what is in memory of that is not as it is stored any more.
+    pub fn compacted(&mut self, to: i64) {
+        self.tail.truncate_before(to);
     }
 
     /// Forgets producers that have not written since `before`, milliseconds since 1970.

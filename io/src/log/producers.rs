@@ -213,6 +213,11 @@ impl Producers {
         })
     }
 
+    /// Base offsets of the batches that are remembered.
+    pub fn batches(&self) -> impl Iterator<Item = i64> {
+        self.known.values().flat_map(|producer| producer.batches.iter().map(|batch| batch.base))
+    }
+
     /// How many are known.
     pub fn len(&self) -> usize {
         self.known.len()

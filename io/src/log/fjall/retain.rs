@@ -80,7 +80,8 @@ impl Factory for Filter {
 
 impl CompactionFilter for Filter {
     fn filter_item(&mut self, item: ItemAccessor<'_>, _: &Context) -> CompactionFilterResult {
-        // A key is written once, so there is no older value that could come back.
+        // A key is written once, or again by compaction, and what could come back of it begins
+        // before the partition does.
         Ok(match Entry::parse(item.key()) {
             Some((partition, entry)) if !self.retained.keeps(partition, entry.last()) => {
                 Verdict::Destroy

@@ -10,7 +10,7 @@ use crate::disk::codec::Encoder;
 use crate::disk::{self, Mailbox, locked};
 use crate::log::entry::{Entry, partition_key};
 use crate::log::{
-    Batch, Completion, Epochs, Operation, Outcome, PartitionKey, Rejection, Snapshot,
+    Batch, Change, Completion, Epochs, Operation, Outcome, PartitionKey, Rejection, Snapshot,
 };
 
 /// Bytes counted for each operation besides its content.
@@ -46,6 +46,10 @@ impl disk::Operation for Write {
             + match &self.operation {
                 Operation::Append { batch, .. } => batch.bytes.len(),
                 Operation::Snapshot { snapshot, .. } => snapshot.producers.len() * PRODUCER_BYTES,
+                Operation::Rewrite { changes, .. } => {
+                    let new = changes.iter().filter_map(|change| change.new.as_ref());
+                    changes.len() * OVERHEAD + new.map(|batch| batch.bytes.len()).sum::<usize>()
+                }
                 _ => 0,
             }
     }
@@ -63,12 +67,19 @@ impl disk::Operation for Write {
             Operation::TruncateBefore { partition, start } => {
                 store.truncate(&mut written, changes, *partition, *start)
             }
+            Operation::Rewrite { partition, changes: batches } => {
+                store.rewrite(&mut written, changes, *partition, batches)
+            }
             Operation::Delete { topic_id } => {
                 store.delete(&mut written, changes, *topic_id);
                 Ok(Outcome::Done)
             }
             // These are done by readers.
-            Operation::Read(_) | Operation::Find(_) | Operation::Measure(_) => Ok(Outcome::Done),
+            Operation::Read(_)
+            | Operation::Find(_)
+            | Operation::Measure(_)
+            | Operation::Index(_)
+            | Operation::Thin(_) => Ok(Outcome::Done),
         };
         Ok(())
     }
@@ -148,6 +159,28 @@ impl Store {
         }
         stored.start = stored.start.max(start);
         self.put_partition(changes, partition, stored);
+        Ok(Outcome::Done)
+    }
+
+    fn rewrite(
+        &self,
+        written: &mut Written,
+        changes: &mut OwnedWriteBatch,
+        partition: PartitionKey,
+        batches: &[Change],
+    ) -> Result<Outcome, Rejection> {
+        let stored = written.get(partition)?;
+        for Change { old, new } in batches.iter().filter(|change| change.old.last() >= stored.start)
+        {
+            let new = new.as_ref().and_then(|new| Some((Entry::of(new)?, new)));
+            // A key may be the same if the batch is: then one write of it is all there may be.
+            if new.is_none_or(|(entry, _)| entry != *old) {
+                changes.remove(&self.records, old.key(partition));
+            }
+            if let Some((entry, batch)) = new {
+                changes.insert(&self.records, entry.key(partition), batch.bytes.clone());
+            }
+        }
         Ok(Outcome::Done)
     }
 

@@ -1,8 +1,9 @@
-//! Unpacking the records of a compressed batch, within a limit.
+//! The records of a compressed batch: unpacked within a limit, and packed again.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 use thiserror::Error;
 
 use super::batch::Compression;
@@ -10,7 +11,9 @@ use super::batch::Compression;
 /// What a snappy stream of Java's begins with (its block format).
 const SNAPPY_STREAM: &[u8] = b"\x82SNAPPY\0";
 /// That, and two version numbers.
-const SNAPPY_HEADER_BYTES: usize = 16;
+const SNAPPY_HEADER: &[u8] = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
+/// Bytes of one block of it, unpacked.
+const SNAPPY_BLOCK_BYTES: usize = 32 << 10;
 /// The largest window of a Zstandard frame, as a power of two: 32 MiB.
 const ZSTD_WINDOW_LOG: u32 = 25;
 
@@ -66,7 +69,7 @@ fn unpack_snappy(packed: &[u8], damaged: UnpackError, most: usize) -> Result<Vec
         add_snappy_block(packed, &mut bytes, damaged, most)?;
         return Ok(bytes);
     }
-    let mut rest = packed.get(SNAPPY_HEADER_BYTES..).ok_or(damaged)?;
+    let mut rest = packed.get(SNAPPY_HEADER.len()..).ok_or(damaged)?;
     while !rest.is_empty() {
         let (length, behind) = rest.split_first_chunk().ok_or(damaged)?;
         let length = usize::try_from(i32::from_be_bytes(*length)).map_err(|_| damaged)?;
@@ -94,4 +97,35 @@ fn add_snappy_block(
     }
     bytes.resize(start + length, 0);
     snap::raw::Decoder::new().decompress(block, &mut bytes[start..]).map(drop).map_err(|_| damaged)
+}
+
+/// Packs bytes as Java's clients do.
+pub fn pack(compression: Compression, plain: &[u8]) -> Vec<u8> {
+    const MEMORY: &str = "memory takes what is written";
+    match compression {
+        Compression::None => plain.to_vec(),
+        Compression::Gzip => {
+            let mut packed = GzEncoder::new(Vec::new(), flate2::Compression::default());
+            packed.write_all(plain).expect(MEMORY);
+            packed.finish().expect(MEMORY)
+        }
+        Compression::Lz4 => {
+            let mut packed = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            packed.write_all(plain).expect(MEMORY);
+            packed.finish().expect(MEMORY)
+        }
+        Compression::Zstd => {
+            zstd::encode_all(plain, zstd::DEFAULT_COMPRESSION_LEVEL).expect(MEMORY)
+        }
+        Compression::Snappy => {
+            let mut packed = SNAPPY_HEADER.to_vec();
+            for block in plain.chunks(SNAPPY_BLOCK_BYTES) {
+                let block = snap::raw::Encoder::new().compress_vec(block);
+                let block = block.expect("a block is shorter than 4 GiB");
+                packed.extend((block.len() as u32).to_be_bytes());
+                packed.extend(block);
+            }
+            packed
+        }
+    }
 }
