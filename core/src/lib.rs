@@ -119,4 +119,4 @@ pub use seed::Seed;
 pub use shard::{Fingerprint, Shard, Status};
 pub use time::{Instant, Now, WallTime};
 pub use topics::{Topic, Topics, TopicsDelta, TopicsVersion};
-pub use view::{GroupView, MemberView};
+pub use view::{Census, GroupView, MemberView};

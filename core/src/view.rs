@@ -124,7 +124,27 @@ impl GroupView {
     }
 }
 
+/// How many groups there are, by state, and how many members they have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Census {
+    /// Groups by Kafka's name of their state.
+    pub groups: BTreeMap<&'static str, u64>,
+    /// Members of all groups.
+    pub members: u64,
+}
+
 impl Shard {
+    /// Counts groups and members, which takes time in proportion to the groups.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        for group in self.groups.values().filter(|group| !group.is_being_created) {
+            *census.groups.entry(group.live.state.name()).or_insert(0) += 1;
+            census.members += group.live.members.len() as u64;
+        }
+        census
+    }
+
     /// All groups as they are now.
     #[must_use]
     pub fn groups(&self) -> BTreeMap<GroupId, GroupView> {

@@ -30,6 +30,7 @@ use crate::journal::JournalStore;
 use crate::listener::accept;
 use crate::log::{LogStore, PartitionKey, Recovered, TailBudget};
 use crate::message::Message;
+use crate::metrics::Snapshot;
 use crate::net::Listener;
 use crate::tap::Tap;
 use crate::telemetry;
@@ -180,6 +181,12 @@ impl Broker {
         listening.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
     }
 
+    /// Who may ask what is counted, for as long as the broker runs.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer { shared: Arc::clone(&self.shared) }
+    }
+
     /// How many panics were caught so far. Zero is what is expected.
     #[must_use]
     pub fn panics(&self) -> u64 {
@@ -229,6 +236,57 @@ impl Broker {
                 let _ = quiet.await;
             }
         }
+    }
+}
+
+/// How long threads may take to say what they have counted.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the admin endpoint waits before it tries again what failed.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Asks a broker what it counts.
+#[derive(Clone)]
+pub struct Observer {
+    shared: Arc<Shared>,
+}
+
+impl Observer {
+    /// What all threads have counted; none if one of them does not answer.
+    pub async fn snapshot(&self) -> Option<Snapshot> {
+        let asked: Vec<_> = self
+            .shared
+            .boxes
+            .iter()
+            .map(|core| {
+                let (told, count) = oneshot::channel();
+                let work = move |thread: &Rc<Thread>| {
+                    // Whoever asked may have given up.
+                    let _ = told.send(thread.count());
+                };
+                // A thread that has ended does not answer.
+                let _ = core.send(Message::Run(Box::new(work)));
+                count
+            })
+            .collect();
+        let until = self.shared.clock.sleep_until(self.shared.clock.mono() + PATIENCE);
+        let counted = async {
+            let mut all = Snapshot::default();
+            for count in asked {
+                all.merge(&count.await.ok()?);
+            }
+            all.panics = self.shared.panics.load(Ordering::Relaxed);
+            Some(all)
+        };
+        tokio::select! {
+            biased;
+            counted = counted => counted,
+            () = until => None,
+        }
+    }
+
+    /// Waits a little.
+    pub(crate) async fn pause(&self) {
+        self.shared.clock.sleep_until(self.shared.clock.mono() + PAUSE).await;
     }
 }
 

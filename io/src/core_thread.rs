@@ -32,6 +32,7 @@ use crate::connections::Connections;
 use crate::homes::{Homes, WatchId};
 use crate::log::PartitionKey;
 use crate::message::Message;
+use crate::metrics::{Counters, Snapshot};
 use crate::open::Open;
 use crate::turn::Turn;
 
@@ -83,6 +84,7 @@ pub struct Thread {
     owner: RefCell<Option<catalog::Owner>>,
     homes: RefCell<Homes>,
     watches: Cell<u64>,
+    pub(crate) counters: Counters,
     pub(crate) fetch_sessions: RefCell<Sessions>,
     pub(crate) connections: RefCell<Connections>,
     pub(crate) scratch: RefCell<Box<[u8]>>,
@@ -218,6 +220,16 @@ impl Thread {
             })),
         );
         result.await.map_err(|_| Stopped)
+    }
+
+    /// What this thread has counted, and what it has.
+    #[must_use]
+    pub fn count(&self) -> Snapshot {
+        let mut snapshot = self.counters.read();
+        self.turn.borrow().count(&mut snapshot);
+        snapshot.connections = self.connections.borrow().len() as u64;
+        snapshot.partitions = self.homes.borrow().written().len() as u64;
+        snapshot
     }
 
     /// Makes the thread take a turn.

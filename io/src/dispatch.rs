@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::ApiKey;
 use quorate_core::{NodeId, Origin, Text};
 
 use crate::api::{self, Answer};
@@ -13,6 +14,7 @@ use crate::connection::Ends;
 use crate::core_thread::Thread;
 use crate::frame::{HEAD_BYTES, Head};
 use crate::guard;
+use crate::metrics::{committed_partitions, error_of};
 use crate::open::Outcome;
 use crate::wire::{self, Call, Endpoint, Incoming, Reply};
 
@@ -98,6 +100,10 @@ pub async fn dispatch(thread: &Rc<Thread>, ends: &Ends, frame: Bytes, moved: boo
             }
         }
     };
+    thread.counters.answered(shape.key, error_of(&reply));
+    if shape.key == ApiKey::OffsetCommit {
+        thread.counters.committed(committed_partitions(&reply));
+    }
     let context = ConnContext { ends: ends.clone(), client_id };
     match wire::encode(shape, reply, &|node| context.endpoint(thread, node)) {
         Ok(answer) => Verdict::Answer(answer),

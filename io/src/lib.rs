@@ -1,5 +1,6 @@
 //! The tokio shell around `quorate-core`.
 
+pub mod admin;
 pub mod api;
 pub mod broker;
 pub mod budget;
@@ -19,6 +20,7 @@ pub mod journal;
 pub mod listener;
 pub mod log;
 pub mod message;
+pub mod metrics;
 pub mod net;
 pub mod open;
 mod retention;

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use clap::Parser;
 use mimalloc::MiMalloc;
+use quorate_io::admin;
 use quorate_io::broker::{Broker, Loop, Stores};
 use quorate_io::cli::{Cli, Data, Durability, EXIT_USAGE, Endpoint, Serve};
 use quorate_io::clock::Clock;
@@ -19,7 +20,7 @@ use quorate_io::stores::{Memory, open_folder};
 use quorate_io::telemetry;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::LocalSet;
+use tokio::task::{AbortHandle, LocalSet};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
@@ -78,7 +79,7 @@ fn start_log() {
 
 fn run(serve: Serve) -> Result<(), Failure> {
     raise_file_limit();
-    let Serve { settings, data } = serve;
+    let Serve { settings, data, admin } = serve;
     let entropy: Entropy = Arc::new(|bytes| {
         getrandom::fill(bytes).expect("the operating system gives random bytes");
     });
@@ -86,7 +87,8 @@ fn run(serve: Serve) -> Result<(), Failure> {
         Data::Ephemeral => Memory::default().open(&entropy),
         Data::Folder(folder) => open(&folder, settings.durability, &entropy)?,
     };
-    let listener = bind(&settings.listen)?;
+    let listener = bind(&settings.listen, "--listen")?;
+    let admin = admin.map(|admin| bind(&admin, "--admin")).transpose()?;
     let runtime = runtime();
     runtime.block_on(async {
         let cores = settings.num_network_threads;
@@ -101,9 +103,11 @@ fn run(serve: Serve) -> Result<(), Failure> {
             .await
             .map_err(|error| Failure(EXIT_USAGE, format!("cannot listen: {error}")))?;
         println!("listening on {address}");
+        let admin = admin.map(|admin| serve_admin(admin, &broker)).transpose()?;
         told_to_stop().await;
         tracing::info!("stopping: what is in flight is finished first");
         let stopped = broker.stop().await;
+        admin.inspect(AbortHandle::abort);
         for thread in threads {
             // It is at its end, and a panic of its loop was printed.
             let _ = thread.join();
@@ -127,10 +131,20 @@ fn open(folder: &Path, durability: Durability, entropy: &Entropy) -> Result<Stor
     })
 }
 
-fn bind(listen: &Endpoint) -> Result<TcpListener, Failure> {
+/// Begins to serve the operator's endpoint.
+fn serve_admin(listener: TcpListener, broker: &Broker) -> Result<AbortHandle, Failure> {
+    let failed = |error| Failure(EXIT_USAGE, format!("cannot serve --admin: {error}"));
+    listener.set_nonblocking(true).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+    println!("admin on {address}");
+    Ok(tokio::spawn(admin::serve(listener, broker.observer())).abort_handle())
+}
+
+fn bind(listen: &Endpoint, flag: &str) -> Result<TcpListener, Failure> {
     let host = if listen.host.is_empty() { "0.0.0.0" } else { &listen.host };
     TcpListener::bind((host, listen.port)).map_err(|error| {
-        let advice = "stop what listens there, or choose another address with --listen HOST:PORT";
+        let advice = format!("stop what listens there, or choose another with {flag} HOST:PORT");
         Failure(EXIT_USAGE, format!("cannot listen on {listen}: {error}; {advice}"))
     })
 }

@@ -20,11 +20,12 @@ use std::time::Duration;
 
 use quorate_core::router::refuse;
 use quorate_core::{
-    Config, Effect, Effects, ErrorCode, Input, Instant, Loader, Note, NoteKinds, Now, Seed, Shard,
-    ShardId, Token, Topics, TopicsDelta,
+    Census, Config, Effect, Effects, ErrorCode, Input, Instant, Loader, Note, NoteKinds, Now, Seed,
+    Shard, ShardId, Token, Topics, TopicsDelta,
 };
 
 use crate::journal::{Append, Completion, Outcome as Stored};
+use crate::metrics::Snapshot;
 use crate::open::Outcome;
 use crate::tap::{Ended, Tap};
 use place::{Active, Place, State};
@@ -59,6 +60,8 @@ pub struct Out {
     pub outcomes: Vec<(Token, Outcome)>,
     /// To be appended in one call.
     pub appends: Vec<Append>,
+    /// How long appends took that have ended.
+    pub append_times: Vec<Duration>,
     /// To be acquired in one call.
     pub acquire: Vec<ShardId>,
     /// Shards whose next rows are to be asked for.
@@ -186,6 +189,20 @@ impl Turn {
         self.inbox.is_empty() && self.places.iter().all(Place::is_quiet)
     }
 
+    /// Counts shards, those that serve, and what is in them.
+    pub fn count(&self, snapshot: &mut Snapshot) {
+        for place in &self.places {
+            snapshot.shards += 1;
+            let State::Active(active) = &place.state else { continue };
+            snapshot.shards_active += 1;
+            let Census { groups, members } = active.shard.census();
+            snapshot.members += members;
+            for (state, count) in groups {
+                *snapshot.groups.entry(state).or_insert(0) += count;
+            }
+        }
+    }
+
     /// When [`run`](Self::run) is next due without an input.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
@@ -216,7 +233,7 @@ impl Turn {
         }
         for place in &mut self.places {
             if let State::Active(active) = &mut place.state {
-                out.appends.extend(active.flush(place.id));
+                out.appends.extend(active.flush(place.id, now.mono));
             }
         }
     }
@@ -320,7 +337,8 @@ impl Turn {
                 let index = self.index(shard);
                 match &mut self.places[index].state {
                     State::Active(active) if active.shard.epoch() == epoch => {
-                        active.in_flight = false;
+                        let since = active.in_flight.take();
+                        out.append_times.extend(since.map(|since| now.mono.since(since)));
                     }
                     _ => return,
                 }

@@ -46,6 +46,9 @@ struct ServeArgs {
     /// Address to listen on; wins over the setting `listeners` [default: 127.0.0.1:9092]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<Endpoint>,
+    /// Address of /healthz, /readyz and /metrics; none unless given
+    #[arg(long, value_name = "HOST:PORT")]
+    admin: Option<Endpoint>,
     /// Folder that holds topics, records and offsets
     #[arg(
         long,
@@ -72,6 +75,8 @@ pub struct Serve {
     pub settings: Settings,
     /// Where topics, records and offsets are kept.
     pub data: Data,
+    /// Where the operator's endpoint listens, if it does.
+    pub admin: Option<Endpoint>,
 }
 
 /// Where topics, records and offsets are kept.
@@ -111,7 +116,7 @@ impl Cli {
         }
         let settings = resolve(given)?;
         let data = if args.ephemeral { Data::Ephemeral } else { Data::Folder(args.data) };
-        Ok(Serve { settings, data })
+        Ok(Serve { settings, data, admin: args.admin })
     }
 }
 
@@ -140,6 +145,7 @@ mod tests {
         let expected = Serve {
             settings: Settings::default(),
             data: Data::Folder(PathBuf::from("./quorate-data")),
+            admin: None,
         };
         assert_eq!(serve(&[]), Ok(expected.clone()));
         assert_eq!(serve(&["serve"]), Ok(expected));

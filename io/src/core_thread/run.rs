@@ -22,6 +22,7 @@ use crate::homes::Homes;
 use crate::journal::{Completion, Journal, JournalStore};
 use crate::log::{LogStore, Recovered, TailBudget};
 use crate::message::Message;
+use crate::metrics::Counters;
 use crate::open::Open;
 use crate::retention;
 use crate::tap::Tap;
@@ -78,6 +79,7 @@ impl Core {
             owner: self.catalog.map(Owner::new).into(),
             homes: homes.into(),
             watches: Cell::default(),
+            counters: Counters::default(),
             fetch_sessions: RefCell::default(),
             connections: Connections::new(shared.settings.connections_max_idle).into(),
             acceptor: None.into(),
@@ -187,7 +189,11 @@ impl Loop {
             }
             telemetry::fault(shard, &fault);
         }
+        for took in out.append_times.drain(..) {
+            thread.counters.appended(took);
+        }
         for (shard, note) in out.notes.drain(..) {
+            thread.counters.note(&note);
             telemetry::note(shard, &note, &mut self.advised);
         }
     }

@@ -47,7 +47,8 @@ pub(super) struct Active {
     pub deadline: Option<Instant>,
     /// Batches that wait for the append in flight to end.
     pub queue: Vec<Batch>,
-    pub in_flight: bool,
+    /// Since when an append is in flight; none if there is none.
+    pub in_flight: Option<Instant>,
 }
 
 impl Place {
@@ -65,7 +66,7 @@ impl Place {
 
     pub fn is_quiet(&self) -> bool {
         match &self.state {
-            State::Active(active) => active.queue.is_empty() && !active.in_flight,
+            State::Active(active) => active.queue.is_empty() && active.in_flight.is_none(),
             State::Waiting | State::Loading(_) => false,
             State::Away(_) | State::Gone => true,
         }
@@ -74,15 +75,15 @@ impl Place {
 
 impl Active {
     pub fn new(shard: Shard) -> Active {
-        Active { shard, deadline: None, queue: Vec::new(), in_flight: false }
+        Active { shard, deadline: None, queue: Vec::new(), in_flight: None }
     }
 
     /// What is to be appended now: everything that waits, once nothing is in flight.
-    pub fn flush(&mut self, shard: ShardId) -> Option<Append> {
-        if self.in_flight || self.queue.is_empty() {
+    pub fn flush(&mut self, shard: ShardId, now: Instant) -> Option<Append> {
+        if self.in_flight.is_some() || self.queue.is_empty() {
             return None;
         }
-        self.in_flight = true;
+        self.in_flight = Some(now);
         Some(Append { shard, batches: std::mem::take(&mut self.queue) })
     }
 }

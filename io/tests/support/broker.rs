@@ -9,6 +9,7 @@ use std::time::Duration;
 /// A broker that serves. Dropping it is `kill -9`.
 pub struct Broker {
     child: Child,
+    said: mpsc::Receiver<String>,
     /// The address it listens on.
     pub address: String,
 }
@@ -23,21 +24,37 @@ impl Broker {
         command.args(["--listen", "127.0.0.1:0"]).args(arguments);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary can be run");
         let output = BufReader::new(child.stdout.take().expect("its output is piped"));
-        let (tell, told) = mpsc::channel();
+        let (tell, said) = mpsc::channel();
         // Reads to the end, so that the broker never waits for room to say something.
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
-                if let Some((_, address)) = line.split_once("listening on ") {
-                    let _ = tell.send(address.trim().to_owned());
-                }
+                // Nobody listens any more once the test has what it wants.
+                let _ = tell.send(line);
             }
         });
-        let address = told.recv_timeout(Duration::from_secs(60));
-        let address = address.unwrap_or_else(|_| {
-            let _ = child.kill();
-            panic!("the broker ended or did not say 'listening on ADDRESS': {:?}", child.wait());
-        });
-        Self { child, address }
+        let mut broker = Self { child, said, address: String::new() };
+        broker.address = broker.hear("listening on ");
+        broker
+    }
+
+    /// The rest of the next line that begins so.
+    fn hear(&mut self, beginning: &str) -> String {
+        loop {
+            let line = self.said.recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|_| {
+                let _ = self.child.kill();
+                panic!("the broker ended or did not say '{beginning}': {:?}", self.child.wait());
+            });
+            if let Some(rest) = line.strip_prefix(beginning) {
+                return rest.trim().to_owned();
+            }
+        }
+    }
+
+    /// The address of the operator's endpoint, which is said after that of clients.
+    #[allow(dead_code, reason = "not every test asks for it")]
+    pub fn admin(&mut self) -> String {
+        self.hear("admin on ")
     }
 }
 
