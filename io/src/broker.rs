@@ -20,6 +20,7 @@ use quorate_core::config::ServerAssignor;
 use quorate_core::{Config, NoteKinds};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::admission::Admission;
 use crate::budget::Budget;
 use crate::catalog::{Boot, Catalog, Operation, Outcome};
 use crate::cli::{ClassicServerAssignor, Settings};
@@ -96,7 +97,7 @@ pub type Sync = Box<dyn FnOnce() -> Result<(), String> + Send>;
 /// A broker that runs.
 pub struct Broker {
     shared: Arc<Shared>,
-    listening: Option<oneshot::Receiver<io::Result<SocketAddr>>>,
+    listening: Option<oneshot::Receiver<io::Result<Vec<SocketAddr>>>>,
     ended: mpsc::UnboundedReceiver<()>,
     sync: Sync,
     keep: Box<dyn Any + Send>,
@@ -104,12 +105,13 @@ pub struct Broker {
 
 impl Broker {
     /// Starts a broker of `cores` threads. `spawn` is called once for each of them, with its number
-    /// and what is to run on it, within a tokio runtime and a `LocalSet`.
+    /// and what is to run on it, within a tokio runtime and a `LocalSet`. `listeners` are those of
+    /// [`Settings::listeners`], in their order.
     pub fn start<L: Listener>(
         settings: Settings,
         cores: usize,
         mut spawn: impl FnMut(usize, Loop),
-        listener: L::Detached,
+        listeners: Vec<L::Detached>,
         stores: Stores,
         clock: Clock,
         entropy: Entropy,
@@ -133,6 +135,7 @@ impl Broker {
         }
         let tails = TailBudget::new(TAIL_BYTES);
         let panics = AtomicU64::new(0);
+        let admission = Admission::new(&settings);
         let budget = Arc::new(Budget::new(settings.queued_max_request_bytes));
         let shared = Arc::new(Shared {
             settings,
@@ -142,15 +145,16 @@ impl Broker {
             clock,
             entropy,
             panics,
+            admission,
             budget,
             boxes,
         });
         let (ends, ended) = mpsc::unbounded_channel();
         let (heard, listening) = oneshot::channel();
-        let mut first = Some((catalog, listener, heard));
+        let mut first = Some((catalog, listeners, heard));
         for (index, inbox) in inboxes.into_iter().enumerate() {
-            let (catalog, listener) = match first.take() {
-                Some((catalog, listener, heard)) => (Some(catalog), Some((listener, heard))),
+            let (catalog, listeners) = match first.take() {
+                Some((catalog, listeners, heard)) => (Some(catalog), Some((listeners, heard))),
                 None => (None, None),
             };
             let core = Core {
@@ -170,13 +174,13 @@ impl Broker {
                 tap: tap.clone(),
             };
             let end = ends.clone();
-            spawn(index, Box::new(move || Box::pin(core_loop::<L>(core, listener, end))));
+            spawn(index, Box::new(move || Box::pin(core_loop::<L>(core, listeners, end))));
         }
         Broker { shared, listening: Some(listening), ended, sync, keep }
     }
 
-    /// Waits until the broker listens: the address, or why it cannot.
-    pub async fn listening(&mut self) -> io::Result<SocketAddr> {
+    /// Waits until the broker listens: the address of each listener, or why it cannot.
+    pub async fn listening(&mut self) -> io::Result<Vec<SocketAddr>> {
         let listening = self.listening.take().expect("it is asked once");
         listening.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
     }
@@ -323,21 +327,25 @@ async fn clean_stop(shared: &Shared) -> Result<(), StopError> {
     if written { Ok(()) } else { Err(StopError::NotWritten) }
 }
 
+/// What to listen with, and who is told where that is.
+type Listening<L> = (Vec<<L as Listener>::Detached>, oneshot::Sender<io::Result<Vec<SocketAddr>>>);
+
 async fn core_loop<L: Listener>(
     core: Core,
-    listener: Option<(L::Detached, oneshot::Sender<io::Result<SocketAddr>>)>,
+    listeners: Option<Listening<L>>,
     _end: mpsc::UnboundedSender<()>,
 ) {
     run(core, |thread| {
-        let Some((listener, heard)) = listener else { return };
-        let listening = L::attach(listener).and_then(|listener| {
+        let Some((listeners, heard)) = listeners else { return };
+        let listening = listeners.into_iter().enumerate().map(|(index, listener)| {
+            let listener = L::attach(listener)?;
             let address = listener.local_addr()?;
-            let accepting = tokio::task::spawn_local(accept(Rc::clone(thread), listener));
-            *thread.acceptor.borrow_mut() = Some(accepting.abort_handle());
+            let accepting = tokio::task::spawn_local(accept(Rc::clone(thread), listener, index));
+            thread.acceptors.borrow_mut().push(accepting.abort_handle());
             Ok(address)
         });
         // Who started the broker may not want to know.
-        let _ = heard.send(listening);
+        let _ = heard.send(listening.collect());
     })
     .await;
 }

@@ -24,6 +24,7 @@ use kafka_protocol::messages::ApiKey;
 use quorate_core::Text;
 use tokio::io::{AsyncReadExt, ReadBuf};
 
+use crate::admission::Admitted;
 use crate::budget::{Charge, SMALL};
 use crate::connections::{End, Handle, Key};
 use crate::core_thread::{SCRATCH, Thread};
@@ -44,6 +45,8 @@ pub struct Ends {
     pub peer: SocketAddr,
     /// Ours, as the client reached it.
     pub local: SocketAddr,
+    /// Which of the listeners it came to.
+    pub listener: usize,
     /// The client's address in Java's form.
     pub client_host: Text,
 }
@@ -54,6 +57,7 @@ struct Luggage {
     input: Input,
     frame: Option<Bytes>,
     moved: bool,
+    admitted: Admitted,
 }
 
 struct Connection<I> {
@@ -73,6 +77,17 @@ struct Connection<I> {
     ended: bool,
     charge: Charge,
     moved: bool,
+    admitted: Admitted,
+}
+
+/// Who was let in, and where.
+pub struct Accepted {
+    /// The client's end.
+    pub peer: SocketAddr,
+    /// Which of the listeners it came to.
+    pub listener: usize,
+    /// Counts it, until it is dropped.
+    pub admitted: Admitted,
 }
 
 /// What becomes of a connection.
@@ -82,16 +97,16 @@ enum Then {
 }
 
 /// Serves a connection on this thread or another, until its end.
-pub fn accepted<I: Io>(
-    thread: &Rc<Thread>,
-    core: usize,
-    io: I,
-    peer: SocketAddr,
-) -> io::Result<()> {
-    let local = io.local_addr()?;
+pub fn accepted<I: Io>(thread: &Rc<Thread>, core: usize, io: I, from: Accepted) -> io::Result<()> {
+    // An IPv4 client of a socket for both kinds is known by its IPv4 address.
+    let canonical =
+        |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    let Accepted { peer, listener, admitted } = from;
+    let (peer, local) = (canonical(peer), canonical(io.local_addr()?));
     let client_host = Text::from(format!("/{}", peer.ip()));
-    let ends = Ends { peer, local, client_host };
-    let luggage = Luggage { ends, input: Input::default(), frame: None, moved: false };
+    let ends = Ends { peer, local, listener, client_host };
+    let input = Input::default();
+    let luggage = Luggage { ends, input, frame: None, moved: false, admitted };
     if core == thread.index() {
         start(thread, io, luggage);
         return Ok(());
@@ -110,7 +125,7 @@ fn send<I: Io>(thread: &Rc<Thread>, core: usize, io: I::Detached, luggage: Lugga
 
 fn start<I: Io>(thread: &Rc<Thread>, io: I, luggage: Luggage) {
     let (key, handle) = thread.connections.borrow_mut().add(thread.clock().mono());
-    let Luggage { ends, input, frame, moved } = luggage;
+    let Luggage { ends, input, frame, moved, admitted } = luggage;
     let thread = Rc::clone(thread);
     let out = BytesMut::new();
     let charge = Charge::new(Arc::clone(&thread.shared().budget));
@@ -127,6 +142,7 @@ fn start<I: Io>(thread: &Rc<Thread>, io: I, luggage: Luggage) {
         ended: false,
         charge,
         moved,
+        admitted,
     };
     // It may be the first that is due to be closed for silence.
     connection.thread.wake();
@@ -154,9 +170,9 @@ impl<I: Io> Connection<I> {
             Then::Close => return,
             Then::Move(core, frame) => (core, frame),
         };
-        let Connection { io, thread, ends, input, .. } = self;
+        let Connection { io, thread, ends, input, admitted, .. } = self;
         let peer = ends.peer;
-        let luggage = Luggage { ends, input, frame: Some(frame), moved: true };
+        let luggage = Luggage { ends, input, frame: Some(frame), moved: true, admitted };
         match io.detach() {
             Ok(io) => send::<I>(&thread, core, io, luggage),
             Err(error) => tracing::warn!("a connection of {peer} is lost: {error}"),

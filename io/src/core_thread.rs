@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
+use crate::admission::Admission;
 use crate::api::TopicRules;
 use crate::api::fetch_session::Sessions;
 use crate::budget::Budget;
@@ -62,6 +63,8 @@ pub struct Shared {
     pub entropy: Entropy,
     /// Panics that were caught, of shards and of requests. Zero is what is expected.
     pub panics: AtomicU64,
+    /// Who is let in.
+    pub admission: Arc<Admission>,
     /// Memory for requests and unsent answers.
     pub budget: Arc<Budget>,
     /// One box a thread.
@@ -88,8 +91,8 @@ pub struct Thread {
     pub(crate) fetch_sessions: RefCell<Sessions>,
     pub(crate) connections: RefCell<Connections>,
     pub(crate) scratch: RefCell<Box<[u8]>>,
-    /// The task that accepts connections, on the thread that does.
-    pub(crate) acceptor: RefCell<Option<AbortHandle>>,
+    /// The tasks that accept connections, on the thread that does.
+    pub(crate) acceptors: RefCell<Vec<AbortHandle>>,
     bell: Bell,
 }
 

@@ -52,12 +52,13 @@ impl ConnContext {
         }
         let settings = thread.settings();
         let port = i32::from(self.ends.local.port());
-        Some(match &settings.advertised {
+        let listener = &settings.listeners[self.ends.listener];
+        Some(match &listener.advertised {
             Some(told) => Endpoint { host: Text::from(&*told.host), port: i32::from(told.port) },
-            None if settings.listen.is_wildcard() => {
+            None if listener.listen.is_wildcard() => {
                 Endpoint { host: Text::from(self.ends.local.ip().to_string()), port }
             }
-            None => Endpoint { host: Text::from(&*settings.listen.host), port },
+            None => Endpoint { host: Text::from(&*listener.listen.host), port },
         })
     }
 }

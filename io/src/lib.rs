@@ -1,6 +1,7 @@
 //! The tokio shell around `quorate-core`.
 
 pub mod admin;
+pub mod admission;
 pub mod api;
 pub mod broker;
 pub mod budget;

@@ -2,7 +2,7 @@
 //! it is told to.
 
 use std::io::IsTerminal;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use clap::Parser;
 use mimalloc::MiMalloc;
 use quorate_io::admin;
 use quorate_io::broker::{Broker, Loop, Stores};
-use quorate_io::cli::{Cli, Data, Durability, EXIT_USAGE, Endpoint, Serve};
+use quorate_io::cli::{Action, Cli, Data, Durability, EXIT_USAGE, Endpoint, Serve};
 use quorate_io::clock::Clock;
 use quorate_io::core_thread::Entropy;
 use quorate_io::disk::{Fatal, OnFatal, OpenError};
@@ -38,8 +38,12 @@ const EXIT_STORE: u8 = 4;
 struct Failure(u8, String);
 
 fn main() -> ExitCode {
-    let serve = match Cli::parse().serve() {
-        Ok(serve) => serve,
+    let serve = match Cli::parse().action(&mut std::env::vars_os()) {
+        Ok(Action::Serve(serve)) => serve,
+        Ok(Action::Print(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
         Err(error) => {
             eprintln!("error: {error}");
             return ExitCode::from(EXIT_USAGE);
@@ -87,7 +91,8 @@ fn run(serve: Serve) -> Result<(), Failure> {
         Data::Ephemeral => Memory::default().open(&entropy),
         Data::Folder(folder) => open(&folder, settings.durability, &entropy)?,
     };
-    let listener = bind(&settings.listen, "--listen")?;
+    let listeners = settings.listeners.iter().map(|listener| bind(&listener.listen, "--listen"));
+    let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
     let admin = admin.map(|admin| bind(&admin, "--admin")).transpose()?;
     let runtime = runtime();
     runtime.block_on(async {
@@ -96,13 +101,13 @@ fn run(serve: Serve) -> Result<(), Failure> {
         let spawn = |index, run: Loop| threads.push(core_thread(index, run));
         let clock = Clock::system();
         let mut broker = Broker::start::<tokio::net::TcpListener>(
-            settings, cores, spawn, listener, stores, clock, entropy,
+            settings, cores, spawn, listeners, stores, clock, entropy,
         );
-        let address = broker
+        let addresses = broker
             .listening()
             .await
             .map_err(|error| Failure(EXIT_USAGE, format!("cannot listen: {error}")))?;
-        println!("listening on {address}");
+        addresses.iter().for_each(|address| println!("listening on {address}"));
         let admin = admin.map(|admin| serve_admin(admin, &broker)).transpose()?;
         told_to_stop().await;
         tracing::info!("stopping: what is in flight is finished first");
@@ -142,8 +147,14 @@ fn serve_admin(listener: TcpListener, broker: &Broker) -> Result<AbortHandle, Fa
 }
 
 fn bind(listen: &Endpoint, flag: &str) -> Result<TcpListener, Failure> {
-    let host = if listen.host.is_empty() { "0.0.0.0" } else { &listen.host };
-    TcpListener::bind((host, listen.port)).map_err(|error| {
+    let bound = if listen.host.is_empty() {
+        // Every interface: a socket for both kinds of addresses, where the machine has IPv6.
+        let both = TcpListener::bind((Ipv6Addr::UNSPECIFIED, listen.port));
+        both.or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, listen.port)))
+    } else {
+        TcpListener::bind((listen.host.as_str(), listen.port))
+    };
+    bound.map_err(|error| {
         let advice = format!("stop what listens there, or choose another with {flag} HOST:PORT");
         Failure(EXIT_USAGE, format!("cannot listen on {listen}: {error}; {advice}"))
     })

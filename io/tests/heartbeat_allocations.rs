@@ -105,12 +105,12 @@ fn in_the_steady_state_a_heartbeat_allocates_its_frame_and_its_reply() {
         settings,
         1,
         spawn,
-        listener,
+        vec![listener],
         stores,
         Clock::system(),
         entropy,
     );
-    let address = runtime().block_on(broker.listening()).expect("it listens");
+    let address = runtime().block_on(broker.listening()).expect("it listens")[0];
     let (member, generation) = member(&mut Connection::open(&address.to_string()).expect("open"));
 
     let mut stream = TcpStream::connect(address).expect("it accepts");

@@ -74,12 +74,12 @@ fn start(cores: usize, stores: Stores) -> Running {
         settings,
         cores,
         spawn,
-        listener,
+        vec![listener],
         stores,
         clock,
         entropy(),
     );
-    let address = runtime.block_on(broker.listening()).expect("it listens").to_string();
+    let address = runtime.block_on(broker.listening()).expect("it listens")[0].to_string();
     Running { runtime, broker, threads, address }
 }
 

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use quorate_io::cli::{
-    ClassicServerAssignor, Durability, Effective, Endpoint, Settings, Source, known_settings,
-    resolve,
+    ClassicServerAssignor, Durability, Effective, Endpoint, ListenerSpec, Settings, Source,
+    known_settings, resolve,
 };
 
 fn set(pairs: &[(&str, &str)]) -> Result<Settings, String> {
@@ -37,7 +37,8 @@ fn every_default_is_kafkas_but_the_three_that_are_named() {
         assert_eq!(values(settings), values(Settings::default()), "{}", known.name);
     }
     let ours = Settings::default();
-    assert_eq!(ours.listen, Endpoint::new("127.0.0.1", 9092));
+    let listener = ListenerSpec::plaintext(Endpoint::new("127.0.0.1", 9092));
+    assert_eq!(ours.listeners, [listener]);
     assert_eq!(ours.queued_max_request_bytes, 256 << 20);
     for name in differ {
         assert_eq!(ours.effective[name].source, Source::Default);
@@ -56,7 +57,11 @@ fn every_setting_with_an_effect_reaches_its_field() {
         ("connections.max.idle.ms", "-1"),
         ("num.partitions", "7"),
         ("auto.create.topics.enable", "false"),
+        ("accept.any.replication.factor", "true"),
         ("message.max.bytes", "1000"),
+        ("max.connections.per.ip", "20"),
+        ("max.connections.per.ip.overrides", "127.0.0.1:21"),
+        ("max.connections", "22"),
         ("log.retention.check.interval.ms", "13"),
         ("log.cleaner.backoff.ms", "15"),
         ("log.initial.task.delay.ms", "14"),
@@ -81,14 +86,20 @@ fn every_setting_with_an_effect_reaches_its_field() {
         assert_eq!(settings.effective[name], expected);
     }
     let expected = Settings {
-        listen: Endpoint::new("", 19092),
-        advertised: Some(Endpoint::new("broker.example", 9092)),
+        listeners: vec![ListenerSpec {
+            advertised: Some(Endpoint::new("broker.example", 9092)),
+            ..ListenerSpec::plaintext(Endpoint::new("", 19092))
+        }],
+        max_connections_per_ip: 20,
+        max_connections_per_ip_overrides: BTreeMap::from([([127, 0, 0, 1].into(), 21)]),
+        max_connections: 22,
         num_network_threads: 5,
         queued_max_request_bytes: 3000,
         socket_request_max_bytes: 2000,
         connections_max_idle: None,
         num_partitions: 7,
         auto_create_topics: false,
+        accept_any_replication_factor: true,
         message_max_bytes: 1000,
         log_retention_check_interval: Duration::from_millis(13),
         log_cleaner_backoff: Duration::from_millis(15),
@@ -197,8 +208,11 @@ fn a_listener_of_the_controllers_carries_over() {
         ("advertised.listeners", "PLAINTEXT://127.0.0.1:9092"),
     ])
     .expect("a usual server.properties");
-    assert_eq!(settings.listen, Endpoint::new("127.0.0.1", 9092));
-    assert_eq!(settings.advertised, Some(Endpoint::new("127.0.0.1", 9092)));
+    let listener = ListenerSpec {
+        advertised: Some(Endpoint::new("127.0.0.1", 9092)),
+        ..ListenerSpec::plaintext(Endpoint::new("127.0.0.1", 9092))
+    };
+    assert_eq!(settings.listeners, [listener]);
 }
 
 /// Runs the binary with flags that it cannot start with.

@@ -182,4 +182,4 @@ def say(line):
 
 
 def binary():
-    return Path(os.environ["QUORATE_BIN"]).resolve()
+    return Path(os.environ["BROKER_BIN"]).resolve()

@@ -150,7 +150,7 @@ fn check_counts(topic: &CreatableTopic, settings: &Settings) -> Result<i32, Erro
         let message = "Number of partitions was set to an invalid non-positive value.";
         return Err(Error::new(ResponseError::InvalidPartitions, message));
     }
-    if replicas > 1 {
+    if replicas > 1 && !settings.accept_any_replication_factor {
         let message = format!(
             "Unable to replicate the partition {replicas} time(s): The target replication factor \
              of {replicas} cannot be reached because only 1 broker(s) are registered."

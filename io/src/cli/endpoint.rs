@@ -1,7 +1,4 @@
-//! Addresses: `HOST:PORT` of `--listen`, and Kafka's `PLAINTEXT://HOST:PORT` lists.
-//!
-//! Decided here: which listeners can be served. That is one, without encryption; one that only a
-//! controller of Kafka's would have is passed over, so that a user's settings carry over.
+//! Addresses: `HOST:PORT`, as flags and listeners have them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,20 +24,21 @@ pub enum EndpointError {
     /// A listener without `NAME://`.
     #[error("'{0}' has no listener name: write PLAINTEXT://{0}")]
     NoName(String),
-    /// A listener with encryption, authentication or a name of its own.
+    /// A listener with encryption or authentication.
     #[error(
         "listener '{0}' cannot be served: only PLAINTEXT is, so write PLAINTEXT://HOST:PORT \
          and put anything that encrypts in front of it"
     )]
     Protocol(String),
-    /// Not exactly one listener for clients.
-    #[error("'{list}' names {count} PLAINTEXT listeners: name exactly one")]
-    Count {
-        /// The list as it was given.
-        list: String,
-        /// How many listeners for clients it holds.
-        count: usize,
-    },
+    /// No listener for clients.
+    #[error("'{0}' names no listener for clients: write PLAINTEXT://HOST:PORT")]
+    None(String),
+    /// Two listeners of one name.
+    #[error("'{0}' is there twice: each listener has a name of its own")]
+    Twice(String),
+    /// An advertised listener that nobody listens at.
+    #[error("'{0}' is no name of `listeners`: advertise those that are listened at")]
+    NotListening(String),
     /// An advertised address that no client can connect to.
     #[error("clients cannot connect to '{0}': advertise the name or address that they reach")]
     Unreachable(String),
@@ -55,35 +53,6 @@ impl Endpoint {
     /// Whether this listens on every interface, so that it cannot be told to clients.
     pub fn is_wildcard(&self) -> bool {
         matches!(self.host.as_str(), "" | "0.0.0.0" | "::")
-    }
-
-    /// The one PLAINTEXT listener of Kafka's setting `listeners`. Listeners whose name is in
-    /// `controllers` (Kafka's `controller.listener.names`) are not for clients and are skipped.
-    pub(super) fn of_listeners(list: &str, controllers: &[String]) -> Result<Self, EndpointError> {
-        let mut found = Vec::new();
-        for listener in list.split(',').map(str::trim).filter(|listener| !listener.is_empty()) {
-            let (name, address) = listener
-                .split_once("://")
-                .ok_or_else(|| EndpointError::NoName(listener.to_owned()))?;
-            if controllers.iter().any(|controller| controller.eq_ignore_ascii_case(name)) {
-                continue;
-            }
-            if !name.eq_ignore_ascii_case("PLAINTEXT") {
-                return Err(EndpointError::Protocol(listener.to_owned()));
-            }
-            found.push(address.parse()?);
-        }
-        let count = found.len();
-        found.pop().filter(|_| count == 1).ok_or(EndpointError::Count { list: list.into(), count })
-    }
-
-    /// The same for `advertised.listeners`, where the address must be one to connect to.
-    pub(super) fn of_advertised(list: &str, controllers: &[String]) -> Result<Self, EndpointError> {
-        let endpoint = Self::of_listeners(list, controllers)?;
-        if endpoint.is_wildcard() {
-            return Err(EndpointError::Unreachable(endpoint.to_string()));
-        }
-        Ok(endpoint)
     }
 }
 
@@ -144,39 +113,5 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Endpoint>(), Err(error));
         }
-    }
-
-    #[test]
-    fn the_one_plaintext_listener_is_found() {
-        let controllers = ["CONTROLLER".to_owned()];
-        for list in [
-            "PLAINTEXT://h:1",
-            " plaintext://h:1 ,",
-            "CONTROLLER://c:2,PLAINTEXT://h:1",
-            "PLAINTEXT://h:1,controller://:2",
-        ] {
-            assert_eq!(Endpoint::of_listeners(list, &controllers), Ok(Endpoint::new("h", 1)));
-        }
-        let count = |list: &str, count| EndpointError::Count { list: list.to_owned(), count };
-        for (list, error) in [
-            ("", count("", 0)),
-            ("CONTROLLER://c:2", count("CONTROLLER://c:2", 0)),
-            ("PLAINTEXT://a:1,PLAINTEXT://b:2", count("PLAINTEXT://a:1,PLAINTEXT://b:2", 2)),
-            ("h:1", EndpointError::NoName("h:1".to_owned())),
-            ("SSL://h:1", EndpointError::Protocol("SSL://h:1".to_owned())),
-        ] {
-            assert_eq!(Endpoint::of_listeners(list, &controllers), Err(error));
-        }
-    }
-
-    #[test]
-    fn a_wildcard_cannot_be_advertised() {
-        for wildcard in [":1", "0.0.0.0:1", "[::]:1"] {
-            let list = format!("PLAINTEXT://{wildcard}");
-            let refused = Err(EndpointError::Unreachable(wildcard.to_owned()));
-            assert_eq!(Endpoint::of_advertised(&list, &[]), refused);
-        }
-        let named = Endpoint::of_advertised("PLAINTEXT://broker.example:1", &[]);
-        assert_eq!(named, Ok(Endpoint::new("broker.example", 1)));
     }
 }

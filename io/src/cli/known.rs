@@ -1,4 +1,4 @@
-//! Which settings there are: every broker setting of Kafka 4.4, and two of our own.
+//! Which settings there are: every broker setting of Kafka 4.4, and three of our own.
 //!
 //! Decided here: what counts as a name of Kafka's, and which name a mistyped one was meant to be.
 //! The table is what Kafka's own `KafkaConfig` says of itself, one setting a line.
@@ -10,6 +10,7 @@ const KAFKA: &str = include_str!("kafka_settings.txt");
 
 /// Settings that Kafka does not have, in the same form.
 const OWN: &str = "\
+accept.any.replication.factor\tBOOLEAN\tfalse\t
 durability\tSTRING\tsync\t[sync, os]
 group.classic.server.assignor\tSTRING\troundrobin\t[roundrobin, none]
 ";
@@ -79,8 +80,8 @@ fn parse(line: &'static str) -> Option<(&'static str, Known)> {
     Some((name, Known { name, kind, default, bound }))
 }
 
-/// All settings by name: those of Kafka 4.4's brokers, `durability` and
-/// `group.classic.server.assignor`.
+/// All settings by name: those of Kafka 4.4's brokers, `accept.any.replication.factor`,
+/// `durability` and `group.classic.server.assignor`.
 pub fn known_settings() -> &'static BTreeMap<&'static str, Known> {
     &SETTINGS
 }
@@ -116,8 +117,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_holds_every_setting_of_kafka_and_two_of_our_own() {
-        assert_eq!(known_settings().len(), 379 + 2);
+    fn the_table_holds_every_setting_of_kafka_and_three_of_our_own() {
+        assert_eq!(known_settings().len(), 379 + 3);
         let known = |name: &str| known_settings().get(name).copied();
         let node_id =
             Known { name: "node.id", kind: Kind::Int, default: None, bound: Some("[0,...]") };

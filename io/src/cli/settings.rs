@@ -5,22 +5,29 @@
 //! not have is an error.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::num::NonZero;
 use std::time::Duration;
 
 use super::endpoint::{Endpoint, EndpointError};
 use super::known::{Kind, is_of_a_plugin, known_settings, nearest};
-use super::value::{ValueError, check, int, list, long, millis, size, truth};
+use super::listeners::{self, ListenerSpec, is_of_listeners};
+use super::value::{ValueError, by_address, check, int, list, long, millis, size, truth};
 
 /// What the broker runs with. [`Settings::default`] is what it runs with if nothing is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `listeners`: where to listen. Kafka's default is every interface; ours is loopback, since
-    /// nothing is encrypted.
-    pub listen: Endpoint,
-    /// `advertised.listeners`: what clients are told to connect to. `None`: the address listened
-    /// on, or on a wildcard the one that the client connected to.
-    pub advertised: Option<Endpoint>,
+    /// `listeners`, `advertised.listeners`, `listener.security.protocol.map`: where to listen, and
+    /// what clients are told. Kafka's default is every interface; ours is loopback, since nothing
+    /// is encrypted. Never empty.
+    pub listeners: Vec<ListenerSpec>,
+    /// `max.connections.per.ip`: how many connections one address may have.
+    pub max_connections_per_ip: usize,
+    /// `max.connections.per.ip.overrides`: the same for some addresses.
+    pub max_connections_per_ip_overrides: BTreeMap<IpAddr, usize>,
+    /// `max.connections`: how many connections there may be; while there are so many, nobody else
+    /// is let in.
+    pub max_connections: usize,
     /// `num.network.threads`: how many threads own shards, partitions and connections. Kafka's
     /// default is 3; ours is the number of cores.
     pub num_network_threads: usize,
@@ -35,6 +42,9 @@ pub struct Settings {
     pub num_partitions: u32,
     /// `auto.create.topics.enable`: whether asking for a topic's metadata creates it.
     pub auto_create_topics: bool,
+    /// `accept.any.replication.factor`, not Kafka's: whether a topic may ask for more replicas than
+    /// there are brokers. It has one in any case.
+    pub accept_any_replication_factor: bool,
     /// `message.max.bytes`: the longest record batch.
     pub message_max_bytes: usize,
     /// `log.retention.check.interval.ms`: how often partitions are looked through for what is too
@@ -166,34 +176,6 @@ pub enum SettingError {
     },
 }
 
-/// Why one value is refused; its name is added where it is known.
-enum Refused {
-    Value(ValueError),
-    Endpoint(EndpointError),
-}
-
-impl From<ValueError> for Refused {
-    fn from(error: ValueError) -> Self {
-        Self::Value(error)
-    }
-}
-
-impl From<EndpointError> for Refused {
-    fn from(error: EndpointError) -> Self {
-        Self::Endpoint(error)
-    }
-}
-
-impl Refused {
-    fn of(self, name: &str, value: &str) -> SettingError {
-        let name = name.to_owned();
-        match self {
-            Self::Value(source) => SettingError::Value { name, value: value.to_owned(), source },
-            Self::Endpoint(source) => SettingError::Endpoint { name, source },
-        }
-    }
-}
-
 /// Whether a setting is the default of a config of topics that has an effect.
 fn is_of_topics(name: &str) -> bool {
     matches!(
@@ -222,14 +204,17 @@ const QUEUED_MAX_REQUEST_BYTES: usize = 256 << 20;
 impl Default for Settings {
     fn default() -> Self {
         let mut settings = Self {
-            listen: Endpoint::new("127.0.0.1", 9092),
-            advertised: None,
+            listeners: vec![ListenerSpec::plaintext(Endpoint::new("127.0.0.1", 9092))],
+            max_connections_per_ip: i32::MAX as usize,
+            max_connections_per_ip_overrides: BTreeMap::new(),
+            max_connections: i32::MAX as usize,
             num_network_threads: std::thread::available_parallelism().map_or(1, NonZero::get),
             queued_max_request_bytes: QUEUED_MAX_REQUEST_BYTES,
             socket_request_max_bytes: 104_857_600,
             connections_max_idle: Some(Duration::from_secs(600)),
             num_partitions: 1,
             auto_create_topics: true,
+            accept_any_replication_factor: false,
             message_max_bytes: 1_048_588,
             log_retention_check_interval: Duration::from_secs(300),
             log_cleaner_backoff: Duration::from_secs(15),
@@ -253,7 +238,7 @@ impl Default for Settings {
             settings.note(known.name, known.default, Source::Default);
         }
         // The three defaults that are not Kafka's.
-        let listeners = format!("PLAINTEXT://{}", settings.listen);
+        let listeners = format!("PLAINTEXT://{}", settings.listeners[0].listen);
         let threads = settings.num_network_threads.to_string();
         let bytes = settings.queued_max_request_bytes.to_string();
         settings.note("listeners", Some(&listeners), Source::Default);
@@ -266,10 +251,9 @@ impl Default for Settings {
 /// The settings with these names and values, everything else as it is by default.
 pub fn resolve(given: BTreeMap<String, String>) -> Result<Settings, SettingError> {
     let mut settings = Settings::default();
-    let controllers: Vec<String> = given
-        .get("controller.listener.names")
-        .map(|names| list(names).into_iter().map(str::to_owned).collect())
-        .unwrap_or_default();
+    let default = settings.listeners.remove(0);
+    settings.listeners = listeners::resolve(&given, default)
+        .map_err(|(name, source)| SettingError::Endpoint { name: name.to_owned(), source })?;
     let mut without_effect = Vec::new();
     for (name, value) in &given {
         let shown = match known_settings().get(name.as_str()) {
@@ -279,13 +263,18 @@ pub fn resolve(given: BTreeMap<String, String>) -> Result<Settings, SettingError
                 return Err(SettingError::Unknown { name: name.clone(), nearest });
             }
             Some(known) => {
-                check(known, value).map_err(|source| Refused::Value(source).of(name, value))?;
+                check(known, value).map_err(|source| {
+                    let (name, value) = (name.clone(), value.clone());
+                    SettingError::Value { name, value, source }
+                })?;
                 Some(value.trim()).filter(|_| known.kind != Kind::Password)
             }
         };
         settings.note(name, shown, Source::Static);
-        let has_effect =
-            settings.apply(name, value, &controllers).map_err(|refused| refused.of(name, value))?;
+        let has_effect = settings.apply(name, value).map_err(|source| {
+            let (name, value) = (name.clone(), value.clone());
+            SettingError::Value { name, value, source }
+        })?;
         if !has_effect {
             without_effect.push(name.as_str());
         }
@@ -311,7 +300,7 @@ impl Settings {
     #[must_use]
     pub fn with(mut self, source: Source, given: &BTreeMap<String, String>) -> Settings {
         for (name, value) in given {
-            if self.apply(name, value, &[]).is_ok() {
+            if self.apply(name, value).is_ok() {
                 self.note(name, Some(value.trim()), source);
             }
         }
@@ -319,12 +308,15 @@ impl Settings {
     }
 
     /// Sets the field that a setting is about. False: it has no effect yet.
-    fn apply(&mut self, name: &str, value: &str, controllers: &[String]) -> Result<bool, Refused> {
+    fn apply(&mut self, name: &str, value: &str) -> Result<bool, ValueError> {
         match name {
-            "listeners" => self.listen = Endpoint::of_listeners(value, controllers)?,
-            "advertised.listeners" => {
-                self.advertised = Some(Endpoint::of_advertised(value, controllers)?);
+            // They are looked at together.
+            name if is_of_listeners(name) => {}
+            "max.connections.per.ip" => self.max_connections_per_ip = size(value)?,
+            "max.connections.per.ip.overrides" => {
+                self.max_connections_per_ip_overrides = by_address(value)?;
             }
+            "max.connections" => self.max_connections = size(value)?,
             "num.network.threads" => self.num_network_threads = size(value)?,
             "queued.max.request.bytes" => {
                 let bytes = usize::try_from(long(value)?).ok().filter(|bytes| *bytes > 0);
@@ -337,6 +329,9 @@ impl Settings {
             }
             "num.partitions" => self.num_partitions = int(value)?.unsigned_abs(),
             "auto.create.topics.enable" => self.auto_create_topics = truth(value)?,
+            "accept.any.replication.factor" => {
+                self.accept_any_replication_factor = truth(value)?;
+            }
             "message.max.bytes" => self.message_max_bytes = size(value)?,
             "log.retention.check.interval.ms" => {
                 self.log_retention_check_interval = millis(value)?;
@@ -353,7 +348,7 @@ impl Settings {
             "group.max.size" => self.group_max_size = size(value)?,
             "group.coordinator.rebalance.protocols" => {
                 if !list(value).contains(&"classic") {
-                    return Err(ValueError::Classic.into());
+                    return Err(ValueError::Classic);
                 }
             }
             "group.classic.server.assignor" => {
@@ -399,7 +394,12 @@ impl Settings {
         if self.queued_max_request_bytes != QUEUED_MAX_REQUEST_BYTES
             && let Some(value) = given.get(NAME)
         {
-            return Err(Refused::Value(ValueError::UnderOneRequest(one)).of(NAME, value));
+            let (name, value) = (NAME.to_owned(), value.clone());
+            return Err(SettingError::Value {
+                name,
+                value,
+                source: ValueError::UnderOneRequest(one),
+            });
         }
         self.queued_max_request_bytes = one;
         let source = self.effective.get(NAME).map_or(Source::Default, |shown| shown.source);

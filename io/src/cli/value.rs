@@ -3,6 +3,8 @@
 //! Decided here: how text becomes a number, a truth or a list (Kafka's `ConfigDef.parseType`), and
 //! whether it is within the setting's bound.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::known::{Kind, Known};
@@ -33,6 +35,9 @@ pub enum ValueError {
     /// Not one of the words that are allowed.
     #[error("it is to be {}", any_of(.0))]
     Choice(Vec<String>),
+    /// Not addresses with a count each.
+    #[error("'{0}' is not ADDRESS:COUNT, for example 127.0.0.1:100")]
+    CountOfAddress(String),
     /// `classic` is missing from the group protocols.
     #[error("'classic' cannot be left out: write classic, or classic,consumer")]
     Classic,
@@ -142,6 +147,17 @@ pub(super) fn truth(value: &str) -> Result<bool, ValueError> {
 pub(super) fn list(value: &str) -> Vec<&str> {
     let value = value.trim();
     if value.is_empty() { Vec::new() } else { value.split(',').map(str::trim).collect() }
+}
+
+/// Pairs of an address and a count: `127.0.0.1:100,::1:50`.
+pub(super) fn by_address(value: &str) -> Result<BTreeMap<IpAddr, usize>, ValueError> {
+    let pairs = list(value).into_iter().map(|pair| {
+        let wrong = || ValueError::CountOfAddress(pair.to_owned());
+        let (address, count) = pair.rsplit_once(':').ok_or_else(wrong)?;
+        let address = address.trim_start_matches('[').trim_end_matches(']');
+        Ok((address.parse().map_err(|_| wrong())?, count.parse().map_err(|_| wrong())?))
+    });
+    pairs.collect()
 }
 
 #[cfg(test)]

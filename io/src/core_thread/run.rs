@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use quorate_core::{Input, Instant, NodeId, NoteKinds, Router};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use super::catalog::{OWNER, Owner, core_topics, dynamic_settings};
 use super::{Bell, SCRATCH, Shared, Thread};
@@ -82,7 +82,7 @@ impl Core {
             counters: Counters::default(),
             fetch_sessions: RefCell::default(),
             connections: Connections::new(shared.settings.connections_max_idle).into(),
-            acceptor: None.into(),
+            acceptors: RefCell::default(),
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
             bell: Bell::default(),
             shared,
@@ -213,7 +213,7 @@ impl Loop {
             Message::Wake => {}
             Message::Stop(quiet) => {
                 self.stopping = Some(quiet);
-                thread.acceptor.borrow_mut().take().inspect(AbortHandle::abort);
+                thread.acceptors.borrow_mut().drain(..).for_each(|task| task.abort());
                 thread.turn.borrow_mut().resign();
                 thread.homes.borrow_mut().stop();
                 thread.connections.borrow_mut().stop();

@@ -65,9 +65,16 @@ pub fn start_with<L: Listener>(
     };
     let bound = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let (listener, stores) = (listener(bound), stores(Memory::default().open(&entropy)));
-    let mut broker =
-        Broker::start::<L>(settings, cores, spawn, listener, stores, Clock::system(), entropy);
-    let address = runtime.block_on(broker.listening()).expect("it listens");
+    let mut broker = Broker::start::<L>(
+        settings,
+        cores,
+        spawn,
+        vec![listener],
+        stores,
+        Clock::system(),
+        entropy,
+    );
+    let address = runtime.block_on(broker.listening()).expect("it listens")[0];
     let running = Running { runtime, broker, threads, address };
     let mut first = running.connect();
     // Until all shards are loaded.

@@ -16,9 +16,9 @@ pub struct Broker {
 
 impl Broker {
     /// Starts the broker with these arguments, and waits until it listens.
-    /// `QUORATE_BIN` names another binary to hold to the same.
+    /// `BROKER_BIN` names another binary to hold to the same.
     pub fn start<A: AsRef<OsStr>>(arguments: &[A]) -> Self {
-        let binary = std::env::var_os("QUORATE_BIN");
+        let binary = std::env::var_os("BROKER_BIN");
         let binary = binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_quorate").into());
         let mut command = Command::new(binary);
         command.args(["--listen", "127.0.0.1:0"]).args(arguments);

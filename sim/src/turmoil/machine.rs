@@ -165,7 +165,7 @@ async fn serve(start: Start) {
     };
     let clock = Clock::with_wall(wall);
     let mut broker =
-        Broker::start::<Door>(settings, cores, spawn, listener, stores, clock, entropy);
+        Broker::start::<Door>(settings, cores, spawn, vec![listener], stores, clock, entropy);
     if let Err(error) = broker.listening().await {
         return stage.crashed(format!("a broker does not listen: {error}"));
     }
