@@ -4,10 +4,11 @@
 //! given once for each client id.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
-use quorate_core::{Cause, Note, NoteKind, NoteKinds, ShardId, Text};
+use quorate_core::{Cause, MemberId, Note, NoteKind, NoteKinds, ShardId, Text};
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -51,31 +52,65 @@ impl Advised {
     }
 }
 
+/// Letters of a client's word that are written to the log.
+const SHOWN: usize = 120;
+
+/// What a client chose, as it may stand in a line of the log: without letters that end the line or
+/// cannot be seen, and no longer than [`SHOWN`].
+struct Said<'a>(&'a Text);
+
+impl std::fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut letters = self.0.as_str().chars();
+        for letter in letters.by_ref().take(SHOWN) {
+            match letter {
+                letter if letter.is_control() => write!(f, "{}", letter.escape_debug())?,
+                letter => f.write_char(letter)?,
+            }
+        }
+        if letters.next().is_some() { f.write_str("...") } else { Ok(()) }
+    }
+}
+
+impl std::fmt::Debug for Said<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
 /// Writes a note to the log.
 pub fn note(shard: ShardId, note: &Note, advised: &mut Advised) {
     match note {
         Note::Transition { group, from, to, generation, members, cause } => {
             let (from, to) = (from.unwrap_or("none"), to.unwrap_or("none"));
-            let why = Why(cause);
+            let (group, why) = (Said(&group.0), Why(cause));
             tracing::info!(
                 "group {group}: {from} -> {to}, generation {generation}, {members} members: {why}"
             );
         }
-        Note::Member { group, cause } => tracing::info!("group {group}: {}", Why(cause)),
+        Note::Member { group, cause } => {
+            tracing::info!("group {}: {}", Said(&group.0), Why(cause));
+        }
         Note::ServerAssigned { group, leader, client_id } if advised.is_first(client_id) => {
+            let (group, leader, client_id) = (Said(&group.0), Said(&leader.0), Said(client_id));
             tracing::warn!(
                 "group {group}: leader {leader} (client {client_id}) sent no assignment; the \
                  partitions are dealt round robin. Set group.classic.server.assignor=none for what \
                  Kafka does. This is said once for each client id"
             );
         }
-        Note::ServerAssigned { group, leader, .. } => tracing::debug!(
-            "group {group}: leader {leader} sent no assignment; the partitions are dealt"
-        ),
+        Note::ServerAssigned { group, leader, .. } => {
+            let (group, leader) = (Said(&group.0), Said(&leader.0));
+            tracing::debug!(
+                "group {group}: leader {leader} sent no assignment; the partitions are dealt"
+            );
+        }
         Note::Elected { group, generation, leader } => {
+            let (group, leader) = (Said(&group.0), Said(&leader.0));
             tracing::debug!("group {group}: {leader} leads generation {generation}");
         }
         Note::OffsetsRemoved { group, count } => {
+            let group = Said(&group.0);
             tracing::debug!("group {group}: {count} offsets expired or were cleaned up");
         }
         Note::SweepPutOff { ahead_ms } => tracing::warn!(
@@ -98,40 +133,46 @@ impl std::fmt::Display for Why<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let because =
             |f: &mut std::fmt::Formatter<'_>, reason: &Option<quorate_core::Text>| match reason {
-                Some(reason) => write!(f, " ({reason})"),
+                Some(reason) => write!(f, " ({})", Said(reason)),
                 None => Ok(()),
             };
         match self.0 {
             Cause::Created => f.write_str("it came into being"),
             Cause::MemberJoined { member, reason } => {
-                write!(f, "{member} joined").and_then(|()| because(f, reason))
+                write!(f, "{} joined", Said(&member.0)).and_then(|()| because(f, reason))
             }
             Cause::StaticReplaced { instance, old, new } => {
+                let (instance, new, old) = (Said(&instance.0), Said(&new.0), Said(&old.0));
                 write!(f, "static member {instance} came back as {new}, it was {old}")
             }
             Cause::LeaderRejoined { member, reason } => {
-                write!(f, "the leader {member} joined again").and_then(|()| because(f, reason))
+                write!(f, "the leader {} joined again", Said(&member.0))
+                    .and_then(|()| because(f, reason))
             }
             Cause::ProtocolsChanged { member, reason } => {
-                write!(f, "{member} changed its protocols").and_then(|()| because(f, reason))
+                write!(f, "{} changed its protocols", Said(&member.0))
+                    .and_then(|()| because(f, reason))
             }
             Cause::MemberLeft { member, reason } => {
-                write!(f, "{member} left").and_then(|()| because(f, reason))
+                write!(f, "{} left", Said(&member.0)).and_then(|()| because(f, reason))
             }
             Cause::SessionExpired { member } => {
-                write!(f, "{member} was silent for its session timeout")
+                write!(f, "{} was silent for its session timeout", Said(&member.0))
             }
             Cause::GroupFull { member } => {
+                let member = Said(&member.0);
                 write!(f, "{member} joined again and was too many for group.max.size")
             }
-            Cause::SyncTimeout { members } => write!(f, "no SyncGroup came from {members:?}"),
+            Cause::SyncTimeout { members } => {
+                write!(f, "no SyncGroup came from {:?}", said(members))
+            }
             Cause::AllJoined => f.write_str("all members have joined"),
             Cause::NobodyLeft => f.write_str("nobody is left"),
             Cause::JoinTimeout { dropped } if dropped.is_empty() => {
                 f.write_str("the time to join is over")
             }
             Cause::JoinTimeout { dropped } => {
-                write!(f, "the time to join is over; {dropped:?} did not")
+                write!(f, "the time to join is over; {:?} did not", said(dropped))
             }
             Cause::Assigned => f.write_str("the assignment is stored"),
             Cause::AppendFailed => f.write_str("the assignment could not be stored"),
@@ -140,6 +181,14 @@ impl std::fmt::Display for Why<'_> {
         }
     }
 }
+
+/// The ids of members, of which there may be many.
+fn said(members: &[MemberId]) -> Vec<Said<'_>> {
+    members.iter().take(MEMBERS_SHOWN).map(|member| Said(&member.0)).collect()
+}
+
+/// Members that one line of the log names.
+const MEMBERS_SHOWN: usize = 20;
 
 #[cfg(test)]
 mod tests {
@@ -205,6 +254,17 @@ mod tests {
         let first = |n: &usize| advised.is_first(&Text::from(format!("client-{n}")));
         assert_eq!((0..2 * ADVISED).filter(first).count(), ADVISED);
         assert_eq!(advised.clients.len(), ADVISED);
+    }
+
+    #[test]
+    fn what_clients_choose_breaks_no_line_and_fills_no_log() {
+        let group = GroupId::from(format!("a\n INFO b\0{}", "g".repeat(30_000)).as_str());
+        let cause = Cause::MemberLeft { member: "m\r".into(), reason: Some("\x1b[2J".into()) };
+        let lines = logged(|| {
+            note(ShardId(0), &Note::Member { group, cause }, &mut Advised::default());
+        });
+        let shown = format!("a\\n INFO b\\0{}...", "g".repeat(SHOWN - 10));
+        assert_eq!(lines, [format!(" INFO group {shown}: m\\r left (\\u{{1b}}[2J)")]);
     }
 
     #[test]

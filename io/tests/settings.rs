@@ -1,13 +1,17 @@
 //! Do settings under Kafka's names mean what they mean in Kafka 4.4?
 
+#[path = "support/wire.rs"]
+mod wire;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use kafka_protocol::messages::MetadataRequest;
 use quorate_io::cli::{
     ClassicServerAssignor, Durability, Effective, Endpoint, ListenerSpec, Settings, Source,
-    known_settings, resolve,
+    known_settings, meaning, meanings, resolve,
 };
 
 fn set(pairs: &[(&str, &str)]) -> Result<Settings, String> {
@@ -289,4 +293,119 @@ fn flags_win_over_the_file() {
     let cli = <quorate_io::cli::Cli as clap::Parser>::try_parse_from(args).expect("flags");
     let settings = cli.serve().expect("settings").settings;
     assert_eq!((settings.num_partitions, settings.group_max_size), (4, 9));
+}
+
+/// Whether a setting has an effect, as the warning at the start has it.
+fn has_effect(name: &str, value: &str) -> bool {
+    let settings = set(&[(name, value)]).unwrap_or_else(|error| panic!("{name}: {error}"));
+    settings.warnings.is_empty()
+}
+
+#[test]
+fn every_setting_with_an_effect_has_a_meaning_and_no_other() {
+    for known in known_settings().values() {
+        let value = match (known.name, known.default) {
+            ("advertised.listeners", _) => "PLAINTEXT://h:1",
+            ("log.retention.minutes" | "log.retention.ms", _) => "5",
+            ("controller.listener.names", _) => "CONTROLLER",
+            ("listener.security.protocol.map", _) => "PLAINTEXT:PLAINTEXT",
+            (_, Some(default)) => default,
+            // It has no value that it takes.
+            (_, None) => {
+                assert_eq!(meaning(known.name), None, "{}", known.name);
+                continue;
+            }
+        };
+        let (name, has) = (known.name, has_effect(known.name, value));
+        assert_eq!(meaning(name).is_some(), has, "{name} has an effect: {has}");
+    }
+}
+
+#[test]
+fn what_config_prints_can_be_read_back() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("quorate.toml");
+    let config = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+        command.arg("config").args(arguments).env("QUORATE_GROUP_MAX_SIZE", "7");
+        let output = command.output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let first = config(&["--set", "num.partitions=3"]);
+    for line in [
+        "# partitions of a topic if nobody says",
+        "\"num.partitions\" = \"3\"  # from the command line; Kafka's default: \"1\"",
+        "\"group.max.size\" = \"7\"  # from a variable; Kafka's default: \"2147483647\"",
+        "# \"log.retention.ms\" is not set  # from the default; Kafka's default: none",
+        "# \"log.segment.bytes\" = \"1073741824\"  # from the default; Kafka's default: \"1073741824\"",
+    ] {
+        assert!(first.lines().any(|found| found == line), "{line} in {first}");
+    }
+    std::fs::write(&file, &first).expect("it is written");
+    let second = config(&["--config", file.to_str().expect("a path")]);
+    let values = |text: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.map(|line| line.split("  #").next().expect("one").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&first), values(&second));
+}
+
+#[test]
+fn the_table_in_the_readme_is_what_config_prints() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(path).expect("there is a README");
+    let (begin, end) = ("<!-- settings -->\n", "<!-- end -->");
+    let from = readme.find(begin).expect("the beginning of the table") + begin.len();
+    let to = from + readme[from..].find(end).expect("its end");
+    let mut table = "| setting | default | meaning |\n|---|---|---|\n".to_owned();
+    let defaults = Settings::default();
+    for (name, meaning) in meanings() {
+        let default = match name {
+            "num.network.threads" => "the cores".to_owned(),
+            _ => match defaults.effective[name].value.as_deref() {
+                None => "not set".to_owned(),
+                Some("") => "empty".to_owned(),
+                Some(value) => format!("`{value}`"),
+            },
+        };
+        table.push_str(&format!("| `{name}` | {default} | {meaning} |\n"));
+    }
+    if std::env::var_os("UPDATE_README").is_some() {
+        let new = [&readme[..from], &table, &readme[to..]].concat();
+        std::fs::write(path, new).expect("it is written");
+        return;
+    }
+    assert_eq!(readme[from..to], table, "write it with UPDATE_README=1");
+}
+
+#[test]
+fn a_broker_listens_at_several_addresses_and_tells_each_client_its_own() {
+    let listeners = "listeners=INSIDE://127.0.0.1:0,OUTSIDE://[::1]:0,EVERY://:0";
+    let map = "listener.security.protocol.map=\
+               INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT,EVERY:PLAINTEXT";
+    let told = "advertised.listeners=OUTSIDE://broker.example:19092";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+    command.args(["--ephemeral", "--set", listeners, "--set", map, "--set", told]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it runs");
+    let output = BufReader::new(child.stdout.take().expect("it is piped"));
+    let lines: Vec<String> = output.lines().take(3).map(|line| line.expect("text")).collect();
+    let addresses: Vec<&str> =
+        lines.iter().map(|line| line.strip_prefix("listening on ").expect("an address")).collect();
+    let host = |address: &str| {
+        let mut client = wire::Connection::open(address).expect("it accepts");
+        let asked = MetadataRequest::default().with_topics(Some(vec![]));
+        let broker = client.call(9, &asked).expect("an answer").brokers.remove(0);
+        (broker.host.to_string(), broker.port)
+    };
+    let port = |address: &str| address.rsplit_once(':').expect("a port").1.to_owned();
+    let inside: i32 = port(addresses[0]).parse().expect("a number");
+    assert_eq!(host(addresses[0]), ("127.0.0.1".to_owned(), inside));
+    assert_eq!(host(addresses[1]), ("broker.example".to_owned(), 19092));
+    // Who comes over IPv4 to a socket for both is told an IPv4 address.
+    let every: i32 = port(addresses[2]).parse().expect("a number");
+    assert_eq!(host(&format!("127.0.0.1:{every}")), ("127.0.0.1".to_owned(), every));
+    assert_eq!(host(&format!("[::1]:{every}")), ("::1".to_owned(), every));
+    child.kill().expect("a child of ours can be killed");
+    child.wait().expect("a killed child ends");
 }

@@ -58,6 +58,7 @@ fn a_right_batch_is_taken_whole_and_its_records_are_read_in_place() {
         timestamp: STARTED + 1,
         key: None,
         value: Some(b"two".as_slice()),
+        headers: &[0],
     };
     assert_eq!(Records::new(&header, &bytes[HEADER_BYTES..]).last(), Some(Ok(two)));
 }

@@ -6,7 +6,7 @@ use flate2::write::GzEncoder;
 use kafka_protocol::ResponseError;
 use quorate_io::guard::batch::Compression;
 use quorate_io::guard::check::{BatchError, Keyless, MAX_UNPACKED_BYTES, ProduceRules, check};
-use quorate_io::guard::unpack::{UnpackError, unpack};
+use quorate_io::guard::packing::{UnpackError, unpack};
 
 use crate::build::{Batch, STARTED, record, record_with, sized, varint};
 

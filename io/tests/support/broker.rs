@@ -37,6 +37,12 @@ impl Broker {
         broker
     }
 
+    /// Its process id.
+    #[allow(dead_code, reason = "not every test asks for it")]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The rest of the next line that begins so.
     fn hear(&mut self, beginning: &str) -> String {
         loop {
