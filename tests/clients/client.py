@@ -1,14 +1,21 @@
-"""One real client, driven from outside: run as `client.py LIBRARY ADDRESS COMMAND ...`.
+"""One real client, driven from outside: `PROGRAM ADDRESS COMMAND KEY=VALUE ...`.
 
+The other languages' programs do the same; this one is run as `client.py LIBRARY ADDRESS ...`.
 Every command says what happened as JSON, one object a line, on standard output:
 
-    create TOPIC PARTITIONS              creates a topic
-    produce TOPIC PARTITIONS FROM TO     sends values FROM to TO - 1, tells each acknowledgement
-    member GROUP TOPIC SESSION_MS        a member of a group, until `close` on standard input;
-                                         `commit` there commits what was read
-    load GROUP TOPIC PARTITIONS          produces, and as a member reads and commits, until killed
-    read TOPIC PARTITIONS                tells every record there is
-    committed GROUP TOPIC PARTITIONS     tells the offsets of a group
+    admin    does the operations it is given on standard input, one a line: `OPERATION KEY=VALUE ...`;
+             each has an `answer` or is `refused`
+    produce  topic partitions from to codec: sends values from to to - 1, tells each acknowledgement
+    write    topic record...: sends these records to partition 0, each `KEY;VALUE;NAME:VALUE,...`
+             where ~ is null
+    member   group topic session [instance] [assignor=cooperative] [pattern=yes]: a member of a group,
+             until `close` on standard input; `commit` there commits what was read; tells what it
+             has `assigned` whenever that changes, and each call of its library's listener
+             (`rebalanced`, `revoked`)
+    load     group topic partitions: produces, and as a member reads and commits, until killed
+    read     topic partitions: tells every record there is, with its key and headers
+
+Partitions of a member are [topic, partition]; a record is [partition, offset, value, key, headers].
 """
 
 import importlib
@@ -31,31 +38,58 @@ def value_of(partition, number):
     return f"{partition}-{number}"
 
 
-def create(library, topic, partitions):
-    library.create_topic(topic, int(partitions))
-    tell(created=topic)
+def text(value):
+    return None if value is None else value.decode()
 
 
-def produce(library, topic, partitions, first, end):
-    producer = library.Producer()
-    for number in range(int(first), int(end)):
+def pairs(arguments):
+    return dict(argument.split("=", 1) for argument in arguments)
+
+
+def admin(library):
+    client = library.Admin()
+    for line in sys.stdin:
+        operation, *arguments = line.split()
+        try:
+            tell(answer=getattr(client, operation)(**pairs(arguments)))
+        except Exception as error:
+            tell(refused=repr(error))
+
+
+def produce(library, topic, partitions, codec, to, **other):
+    producer = library.Producer(codec)
+    for number in range(int(other["from"]), int(to)):
         partition = number % int(partitions)
-        producer.send(topic, partition, value_of(partition, number), acknowledged)
+        producer.send(topic, partition, value_of(partition, number).encode(), acknowledged)
     producer.flush()
     tell(flushed=True)
 
 
 def acknowledged(partition, offset, value, error):
     if error is None:
-        tell(acknowledged=[partition, offset, value])
+        tell(acknowledged=[partition, offset, text(value)])
     else:
-        tell(refused=[value, error])
+        tell(refused=[text(value), error])
 
 
-def member(library, group, topic, session_ms):
+def write(library, topic, records):
+    def data(field):
+        return None if field == "~" else field.encode()
+
+    producer = library.Producer("none")
+    for record in records:
+        key, value, headers = record.split(";")
+        fields = [header.split(":") for header in headers.split(",") if header]
+        fields = [(name, data(value)) for name, value in fields]
+        producer.send(topic, 0, data(value), acknowledged, data(key), fields)
+    producer.flush()
+    tell(flushed=True)
+
+
+def member(library, group, topic, session, **options):
     orders = []
     threading.Thread(target=lambda: orders.extend(map(str.strip, sys.stdin)), daemon=True).start()
-    consumer = library.Consumer(group, topic, int(session_ms))
+    consumer = library.Consumer(tell, group, topic, int(session), **options)
     assigned = None
     while True:
         # Not shorter: with short polls kafka-python sometimes does not notice that it has joined.
@@ -76,11 +110,11 @@ def member(library, group, topic, session_ms):
 def load(library, group, topic, partitions):
     arguments = (library, topic, int(partitions))
     threading.Thread(target=produce_for_ever, args=arguments, daemon=True).start()
-    consumer = library.Consumer(group, topic, 6000)
+    consumer = library.Consumer(tell, group, topic, 6000)
     read = {}
     while True:
         records = consumer.poll(0.1)
-        read.update({partition: offset + 1 for partition, offset, _ in records})
+        read.update({partition: offset + 1 for partition, offset, *_ in records})
         if records:
             tell(commits=read)
             if consumer.commit():
@@ -88,11 +122,11 @@ def load(library, group, topic, partitions):
 
 
 def produce_for_ever(library, topic, partitions):
-    producer = library.Producer()
+    producer = library.Producer("none")
     number = int(time.time() * 1000)  # never one of an earlier load
     while True:
         for partition in range(partitions):
-            producer.send(topic, partition, value_of(partition, number), acknowledged)
+            producer.send(topic, partition, value_of(partition, number).encode(), acknowledged)
         number += 1
         time.sleep(0.005)  # a bound on how much there is to check afterwards
 
@@ -102,14 +136,13 @@ def read(library, topic, partitions):
         tell(record=record)
 
 
-def committed(library, group, topic, partitions):
-    tell(offsets=library.committed(group, topic, int(partitions)))
-
-
-COMMANDS = {f.__name__: f for f in (create, produce, member, load, read, committed)}
+COMMANDS = {f.__name__: f for f in (admin, produce, write, member, load, read)}
 
 if __name__ == "__main__":
-    name, address, command, *arguments = sys.argv[1:]
+    name, address, command, *given = sys.argv[1:]
     library = importlib.import_module(f"with_{name}")
     library.ADDRESS = address
-    COMMANDS[command](library, *arguments)
+    found = pairs(given)
+    if written := [argument[len("record="):] for argument in given if argument[:7] == "record="]:
+        found = {"topic": found["topic"], "records": written}
+    COMMANDS[command](library, **found)

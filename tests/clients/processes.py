@@ -78,7 +78,10 @@ class Broker(Lines):
     def __init__(self, binary, data, port=0):
         self.arguments = (binary, data)
         super().__init__(
-            [binary, "--listen", f"127.0.0.1:{port}", "--data", data], stderr=subprocess.STDOUT
+            [binary, "--listen", f"127.0.0.1:{port}", "--data", data,
+             # The first members of a group need not wait for more.
+             "--set", "group.initial.rebalance.delay.ms=0"],
+            stderr=subprocess.STDOUT,
         )
         self.address = None
         self.wait("it said 'listening on ADDRESS'", self._listening)
@@ -91,6 +94,9 @@ class Broker(Lines):
             if found := re.search(r"listening on ([0-9.]+:[0-9]+)", line):
                 self.address = found.group(1)
         return self.address is not None
+
+    def runs(self):
+        return self.process.poll() is None
 
     def again(self):
         """The same data on the same port, so that clients that live find it."""
@@ -106,15 +112,17 @@ class Broker(Lines):
 
 
 class Client(Lines):
-    """A run of client.py: its events, sorted by what they are."""
+    """A run of a client's program, see client.py: its events, sorted by what they are."""
 
-    def __init__(self, library, address, command, *arguments):
-        self.name = f"{command} {' '.join(map(str, arguments))}"
+    def __init__(self, library, address, command, *arguments, **options):
+        arguments = [*(f"{key}={value}" for key, value in options.items()), *arguments]
+        self.name = f"{command} {' '.join(arguments)}"
         self.events = {}
         self.complaints = []
+        program, environment = library.command()
         super().__init__(
-            [library.python, HERE / "client.py", library.module, address, command, *arguments],
-            stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+            [*program, address, command, *arguments],
+            env=os.environ | environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE,
         )
         threading.Thread(target=self._complaints, daemon=True).start()
 
@@ -139,15 +147,40 @@ class Client(Lines):
         with self.changed:
             return list(self.events.get(kind, []))
 
+    def _send(self, line):
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+        except OSError as error:
+            raise Failed(f"{self} has ended: {self.last()}") from error
+
     def order(self, order, answer):
         """Has a member do something, and waits until it is done."""
         before = len(self.of(answer))
-        self.process.stdin.write(order + "\n")
-        self.process.stdin.flush()
+        self._send(order)
         self.wait(f"'{answer}'", lambda: len(self.events.get(answer, [])) > before)
 
+    def ask(self, operation, **options):
+        """Has an administrator do something, and gives its answer."""
+        before = len(self.of("answer")), len(self.of("refused"))
+        line = " ".join([operation, *(f"{key}={value}" for key, value in options.items())])
+
+        def now():
+            return len(self.events.get("answer", [])), len(self.events.get("refused", []))
+
+        self._send(line)
+        self.wait(f"it answered '{line}'", lambda: now() != before)
+        if now()[1] > before[1]:
+            raise Failed(f"'{line}' is refused: {self.of('refused')[-1]}")
+        return self.of("answer")[-1]
+
     def assigned(self):
-        return (self.of("assigned") or [[]])[-1]
+        """The partitions a member of one topic has."""
+        return [partition for _, partition in (self.of("assigned") or [[]])[-1]]
+
+    def rebalances(self):
+        """How often a member's listener was called."""
+        return len(self.of("rebalanced")) + len(self.of("revoked"))
 
     def finish(self):
         """Waits for a command that comes to an end, and gives its events."""
