@@ -75,7 +75,9 @@ def check(library, given, data, tally):
     for step in life:
         if given.bootstrap and step in WITH_OWN_BROKER:
             continue
-        if failed:
+        if why := library.lacks.get(step.__name__):
+            tally.add("skipped", f"{library.name} {step.__name__}", why)
+        elif failed:
             tally.add("FAILED", f"{library.name} {step.__name__}", "a check before it failed")
         else:
             failed = not passes(run, step, tally)

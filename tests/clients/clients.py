@@ -15,11 +15,13 @@ HERE = Path(__file__).parent
 INSTALLED = HERE / ".clients"
 SECONDS = 180  # for one step of an installation
 
+NO_REBALANCE = "a_restart_of_the_broker_is_no_rebalance"
 STATIC = "static_members_restart_without_a_rebalance"
 COOPERATIVE = "cooperative_consumers_keep_what_they_keep"
 PATTERN = "a_pattern_subscription_sees_a_new_topic"
 HEADERS = "repeated_header_keys_and_null_keys_and_values_are_read_back"
-DELETE_OFFSETS = "admin_sets_and_deletes_offsets"
+SET_OFFSETS = "admin_sets_offsets"
+DELETE_OFFSETS = "admin_deletes_offsets"
 DELETE_RECORDS = "admin_deletes_records"
 CONFIGS = "admin_changes_the_configuration_of_a_topic"
 
@@ -170,26 +172,45 @@ class Node(How):
 
 
 CODECS = ("lz4==4.4.5", "python-snappy==0.7.3", "zstandard==0.25.0")
+NOTHING = ("~;~;", "key;value;null:~")  # neither key nor value, and a null header
 EAGER = "it has no cooperative assignor"
 
 LIBRARIES = [
     Library(
         "confluent-kafka-2.16",
         Python("confluent_kafka", ("confluent-kafka==2.16.1",)),
-        lacks={"admin_deletes_offsets": "it has no call that deletes offsets"},
+        lacks={DELETE_OFFSETS: "it has no call that deletes offsets"},
         also=("everything_acknowledged_survives_kill_9_under_load",),
     ),
     Library(
         "kafka-python-3.0",
         Python("kafka_python", ("kafka-python==3.0.12", *CODECS)),
+        cannot_write=NOTHING,
     ),
     Library(
         "kafka-python-2.3",
         Python("kafka_python", ("kafka-python==2.3.3", *CODECS)),
+        cannot_write=NOTHING,
         lacks={
             COOPERATIVE: EAGER,
-            "admin_sets_offsets": "it has no call that changes a group's offsets",
-            "admin_deletes_offsets": "it has no call that deletes offsets",
+            SET_OFFSETS: "it has no call that changes a group's offsets",
+            DELETE_OFFSETS: "it has no call that deletes offsets",
+        },
+    ),
+    Library("java-4.4", Java("4.4.0")),
+    Library("java-3.9", Java("3.9.1")),
+    Library("franz-go-1.22", Go("franz")),
+    Library("sarama-1.61", Go("sarama"), lacks={PATTERN: "it subscribes to names only"}),
+    Library(
+        "kafka-go-0.4",
+        Go("kafkago"),
+        cannot_write=("key;value;empty:,full:value",),  # it makes null of an empty header
+        lacks={
+            NO_REBALANCE: "it joins its group again after any error of a connection",
+            STATIC: "it has no static membership",
+            COOPERATIVE: EAGER,
+            PATTERN: "it subscribes to names only",
+            DELETE_RECORDS: "it has no call that deletes records",
         },
     ),
 ]

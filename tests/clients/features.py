@@ -10,7 +10,8 @@ ODD_RECORDS = [
     "~;~;",
     "~;value;same:1,same:2,same:1",
     "key;~;",
-    "key;value;empty:,null:~",
+    "key;value;empty:,full:value",
+    "key;value;null:~",
     ";;",
 ]
 
@@ -53,11 +54,12 @@ def cooperative_consumers_keep_what_they_keep(run):
         raise Failed(f"it gave up {revoked}, and the other one got {second.assigned()}")
     run.produce_and_read()
     run.commit()
+    given_up = len(first.of("revoked"))
     run.leave(second)
     run.shared_evenly()
     run.produce_and_read()
-    if first.of("revoked")[1:]:
-        raise Failed(f"it gave up {first.of('revoked')[1:]} though nobody joined")
+    if more := first.of("revoked")[given_up:]:
+        raise Failed(f"it gave up {more} though nobody joined")
 
 
 def a_pattern_subscription_sees_a_new_topic(run):
@@ -72,6 +74,7 @@ def a_pattern_subscription_sees_a_new_topic(run):
                      lambda: (member.of("assigned") or [[]])[-1] == wanted)
         run.produce(topic=name)
         run.each_is_read_once()
+        run.commit()
 
 
 def records_are_read_back(run, codec):
@@ -111,12 +114,17 @@ def null(value):
 def admin_creates_grows_and_deletes_topics(run):
     run.begin("topic")
     run.create(2)
-    expect("partitions", run.admin("partitions", topic=run.topic), 2)
-    expect("the topic is listed", run.topic in run.admin("topics"), True)
+
+    def partitions():
+        return run.admin("partitions", topic=run.topic)
+
+    # A client may answer from what it has found some seconds ago.
+    wait_for_all([], "there are 2 partitions", lambda: partitions() == 2)
+    wait_for_all([], "the topic is listed", lambda: run.topic in run.admin("topics"))
     run.admin("grow", topic=run.topic, partitions=3)
-    expect("partitions", run.admin("partitions", topic=run.topic), 3)
+    wait_for_all([], "there are 3 partitions", lambda: partitions() == 3)
     run.admin("delete_topic", topic=run.topic)
-    expect("the topic is listed", run.topic in run.admin("topics"), False)
+    wait_for_all([], "the topic is not listed", lambda: run.topic not in run.admin("topics"))
 
 
 def admin_lists_describes_and_deletes_groups(run):

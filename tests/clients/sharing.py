@@ -3,8 +3,8 @@
 import random
 from collections import Counter
 
-from processes import Failed
-from runs import LONG, PARTITIONS, SHORT
+from processes import Failed, wait_for_all
+from runs import LONG, PARTITIONS
 
 KILLS = 2
 
@@ -46,16 +46,21 @@ def the_others_take_over_from_a_member_that_leaves(run):
 
 def a_client_that_starts_again_resumes_where_it_committed(run):
     run.commit()
-    run.leave(run.members[-1])
+    while run.members:
+        run.leave(run.members[-1])
     run.produce()
-    run.member(SHORT)
+    run.member()
     run.shared_evenly()
     run.each_is_read_once()
+    run.commit()
+    run.member()
+    run.shared_evenly()
 
 
 def offsets_survive_a_clean_stop_of_the_broker(run):
     run.commit()
     run.all_is_committed()
+    run.rebalances = [member.rebalances() for member in run.members]
     code = run.broker.stop()
     if code != 0:
         raise Failed(f"after SIGTERM the broker left with {code}: {run.broker.last()}")
@@ -64,11 +69,24 @@ def offsets_survive_a_clean_stop_of_the_broker(run):
 
 
 def consumers_go_on_after_a_restart_of_the_broker(run):
+    """Each record is read at least once: there are clients that join again after any error."""
     run.produce()
     run.shared_evenly()
+    run.each_is_read()
+    expected = {partition: run.produced // PARTITIONS for partition in range(PARTITIONS)}
+
+    def committed():
+        run.commit()
+        return run.offsets() == expected
+
+    wait_for_all(run.members, "all that was read is committed", committed)
+
+
+def a_restart_of_the_broker_is_no_rebalance(run):
+    """Who knew nothing but a lost connection found its group as it was."""
     run.each_is_read_once()
-    run.commit()
-    run.all_is_committed()
+    if [member.rebalances() for member in run.members] != run.rebalances:
+        raise Failed("the listener of a member was called")
 
 
 def everything_acknowledged_survives_kill_9_under_load(run):
@@ -136,6 +154,7 @@ LONG_FORM = [
     a_client_that_starts_again_resumes_where_it_committed,
     *SHORT_FORM[3:],
     consumers_go_on_after_a_restart_of_the_broker,
+    a_restart_of_the_broker_is_no_rebalance,
     everything_acknowledged_survives_kill_9_under_load,
 ]
-WITH_OWN_BROKER = LONG_FORM[-3:]  # they stop it
+WITH_OWN_BROKER = LONG_FORM[-4:]  # they stop it

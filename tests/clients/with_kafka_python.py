@@ -74,7 +74,7 @@ class Admin:
         resource = ConfigResource(ConfigResourceType.TOPIC, topic, [name] if NEW else {name: ""})
         if NEW:
             found = self.inner.describe_configs([resource], config_filter="all")
-            return found["TOPIC"][topic][name]["value"]
+            return found["topic"][topic][name]["value"]
         (found,) = self.inner.describe_configs([resource])
         return {entry[0]: entry[1] for entry in found.resources[0][4]}[name]
 
@@ -124,10 +124,9 @@ class Consumer:
     def __init__(self, tell, group, topic, session, instance=None, assignor=None, pattern=None):
         options = {"group_instance_id": instance} if instance else {}
         if assignor == "cooperative":
-            from kafka.coordinator.assignors.cooperative_sticky import (
-                CooperativeStickyPartitionAssignor,
-            )
-            options["partition_assignment_strategy"] = [CooperativeStickyPartitionAssignor]
+            from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+
+            options["partition_assignment_strategy"] = [CooperativeStickyAssignor]
         self.inner = kafka.KafkaConsumer(
             bootstrap_servers=ADDRESS,
             group_id=group,
