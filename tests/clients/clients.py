@@ -20,6 +20,7 @@ STATIC = "static_members_restart_without_a_rebalance"
 COOPERATIVE = "cooperative_consumers_keep_what_they_keep"
 PATTERN = "a_pattern_subscription_sees_a_new_topic"
 HEADERS = "repeated_header_keys_and_null_keys_and_values_are_read_back"
+DELETE_GROUPS = "admin_deletes_groups"
 SET_OFFSETS = "admin_sets_offsets"
 DELETE_OFFSETS = "admin_deletes_offsets"
 DELETE_RECORDS = "admin_deletes_records"
@@ -204,13 +205,35 @@ LIBRARIES = [
     Library(
         "kafka-go-0.4",
         Go("kafkago"),
-        cannot_write=("key;value;empty:,full:value",),  # it makes null of an empty header
+        cannot_write=("key;value;empty:,full:value", ";;"),  # it reads what is empty as null
         lacks={
             NO_REBALANCE: "it joins its group again after any error of a connection",
             STATIC: "it has no static membership",
             COOPERATIVE: EAGER,
             PATTERN: "it subscribes to names only",
             DELETE_RECORDS: "it has no call that deletes records",
+        },
+    ),
+    Library(
+        "kafkajs-2.2",
+        Node(),
+        cannot_write=("key;value;null:~",),
+        lacks={
+            STATIC: "it has no static membership",
+            COOPERATIVE: EAGER,
+            PATTERN: "it looks for the topics of a pattern once, when it subscribes",
+            DELETE_OFFSETS: "it has no call that deletes offsets",
+        },
+    ),
+    Library(
+        "aiokafka-0.14",
+        Python("aiokafka", ("aiokafka==0.14.0", "cramjam==2.14.0")),
+        cannot_write=NOTHING,
+        lacks={
+            COOPERATIVE: EAGER,
+            DELETE_GROUPS: "it has no call that deletes groups",
+            SET_OFFSETS: "it has no call that changes a group's offsets",
+            DELETE_OFFSETS: "it has no call that deletes offsets",
         },
     ),
 ]

@@ -127,17 +127,26 @@ def admin_creates_grows_and_deletes_topics(run):
     wait_for_all([], "the topic is not listed", lambda: run.topic not in run.admin("topics"))
 
 
-def admin_lists_describes_and_deletes_groups(run):
+def admin_lists_and_describes_groups(run):
     run.begin("group")
+    run.create()
+    member = run.member()
+    run.shared_evenly()
+    expect("the group is listed", run.group in run.admin("groups"), True)
+    expect("state and members", run.admin("group", group=run.group), ["Stable", 1])
+    run.leave(member)
+    expect("state and members", run.admin("group", group=run.group), ["Empty", 0])
+
+
+def admin_deletes_groups(run):
+    run.begin("delete-group")
     run.create()
     member = run.member()
     run.shared_evenly()
     run.produce_and_read()
     run.commit()
-    expect("the group is listed", run.group in run.admin("groups"), True)
-    expect("state and members", run.admin("group", group=run.group), ["Stable", 1])
     run.leave(member)
-    expect("state and members", run.admin("group", group=run.group), ["Empty", 0])
+    run.all_is_committed()
     run.admin("delete_group", group=run.group)
     expect("the group is listed", run.group in run.admin("groups"), False)
     expect("its offsets", run.offsets(), {})
@@ -198,7 +207,8 @@ FEATURES = [
     *map(compressed_with, ("gzip", "snappy", "lz4", "zstd")),
     repeated_header_keys_and_null_keys_and_values_are_read_back,
     admin_creates_grows_and_deletes_topics,
-    admin_lists_describes_and_deletes_groups,
+    admin_lists_and_describes_groups,
+    admin_deletes_groups,
     admin_sets_offsets,
     admin_deletes_offsets,
     admin_changes_the_configuration_of_a_topic,
