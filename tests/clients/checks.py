@@ -17,11 +17,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from clients import LIBRARIES, Missing, NotInstalled
+from clients import APACHE_TOOLS, LIBRARIES, Missing, NotInstalled
 from features import FEATURES
 from processes import Broker, Failed, binary, end_all, say
 from runs import Run
 from sharing import LONG_FORM, SHORT_FORM, WITH_OWN_BROKER
+from tools import CHECKS
 
 INSTALLING = threading.Semaphore(2)
 CHECKING = threading.Semaphore(4)
@@ -61,10 +62,18 @@ def check_library(library, given, tally):
             shutil.rmtree(data, ignore_errors=True)
 
 
+def steps(library, long):
+    """The checks of a group's life, and those that do not build on one another."""
+    if library is APACHE_TOOLS:
+        return [], CHECKS
+    if long:
+        return LONG_FORM, FEATURES
+    return SHORT_FORM + [step for step in LONG_FORM if step.__name__ in library.also], []
+
+
 def check(library, given, data, tally):
-    """The checks of a group's life in order, then those of features, where one needs no other."""
-    life = list(LONG_FORM if given.long else SHORT_FORM)
-    life += [step for step in LONG_FORM if step.__name__ in library.also and step not in life]
+    """The checks of a group's life in order, then those that need no other."""
+    life, features = steps(library, given.long)
     try:
         broker = None if given.bootstrap else Broker(binary(), data)
     except (Failed, OSError) as error:
@@ -84,7 +93,7 @@ def check(library, given, data, tally):
     run.end()
     if run.broker and not run.broker.runs():
         run.start_broker_again()
-    for step in FEATURES if given.long else []:
+    for step in features:
         if why := library.lacks.get(step.__name__):
             tally.add("skipped", f"{library.name} {step.__name__}", why)
         else:
@@ -113,13 +122,14 @@ def main():
     parser.add_argument("--bootstrap")
     parser.add_argument("clients", nargs="*")
     given = parser.parse_args()
-    names = [library.name for library in LIBRARIES]
+    libraries = [*LIBRARIES, APACHE_TOOLS] if given.long else LIBRARIES
+    names = [library.name for library in libraries]
     if unknown := set(given.clients) - set(names):
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(names)}")
     tally = Tally()
     threads = [
         threading.Thread(target=check_library, args=(library, given, tally), daemon=True)
-        for library in LIBRARIES
+        for library in libraries
         if library.name in (given.clients or names)
     ]
     for thread in threads:

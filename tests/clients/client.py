@@ -20,6 +20,7 @@ Partitions of a member are [topic, partition]; a record is [partition, offset, v
 
 import importlib
 import json
+import os
 import sys
 import threading
 import time
@@ -88,7 +89,7 @@ def write(library, topic, records):
 
 def member(library, group, topic, session, **options):
     orders = []
-    threading.Thread(target=lambda: orders.extend(map(str.strip, sys.stdin)), daemon=True).start()
+    threading.Thread(target=take_orders, args=(orders,), daemon=True).start()
     consumer = library.Consumer(tell, group, topic, int(session), **options)
     assigned = None
     while True:
@@ -105,6 +106,11 @@ def member(library, group, topic, session, **options):
             consumer.close()
             tell(closed=True)
             return
+
+
+def take_orders(orders):
+    orders.extend(map(str.strip, sys.stdin))
+    os._exit(0)  # whoever started this program is gone
 
 
 def load(library, group, topic, partitions):

@@ -115,6 +115,10 @@ def copy_jars(pom, folder, *properties):
          f"-DoutputDirectory={folder / 'jars'}", *properties)
 
 
+# These programs live for seconds and several run at once: no time for the best code, little heap.
+JAVA = ("java", "-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp")
+
+
 @dataclass(frozen=True)
 class Java(How):
     version: str
@@ -133,9 +137,23 @@ class Java(How):
              *self.sources)
 
     def command(self, folder):
-        # A program lives for seconds and three run at once: no time for the best code, little heap.
-        few = ("-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
-        return ["java", *few, "-cp", f"{folder / 'classes'}:{folder / 'jars' / '*'}", "Client"], {}
+        return [*JAVA, f"{folder / 'classes'}:{folder / 'jars' / '*'}", "Client"], {}
+
+
+@dataclass(frozen=True)
+class Tools(How):
+    """Apache's command-line tools: not a client of the others' kind, see tools.py."""
+
+    tools = ("java", "mvn")
+
+    def made_from(self):
+        return hashed("", HERE / "apache" / "pom.xml")
+
+    def install(self, folder):
+        copy_jars(HERE / "apache" / "pom.xml", folder)
+
+    def command(self, folder):
+        return [*JAVA, folder / "jars" / "*"], {}
 
 
 @dataclass(frozen=True)
@@ -176,7 +194,7 @@ CODECS = ("lz4==4.4.5", "python-snappy==0.7.3", "zstandard==0.25.0")
 NOTHING = ("~;~;", "key;value;null:~")  # neither key nor value, and a null header
 EAGER = "it has no cooperative assignor"
 
-LIBRARIES = [
+LIBRARIES = [  # what is quick to install comes first
     Library(
         "confluent-kafka-2.16",
         Python("confluent_kafka", ("confluent-kafka==2.16.1",)),
@@ -196,22 +214,6 @@ LIBRARIES = [
             COOPERATIVE: EAGER,
             SET_OFFSETS: "it has no call that changes a group's offsets",
             DELETE_OFFSETS: "it has no call that deletes offsets",
-        },
-    ),
-    Library("java-4.4", Java("4.4.0")),
-    Library("java-3.9", Java("3.9.1")),
-    Library("franz-go-1.22", Go("franz")),
-    Library("sarama-1.61", Go("sarama"), lacks={PATTERN: "it subscribes to names only"}),
-    Library(
-        "kafka-go-0.4",
-        Go("kafkago"),
-        cannot_write=("key;value;empty:,full:value", ";;"),  # it reads what is empty as null
-        lacks={
-            NO_REBALANCE: "it joins its group again after any error of a connection",
-            STATIC: "it has no static membership",
-            COOPERATIVE: EAGER,
-            PATTERN: "it subscribes to names only",
-            DELETE_RECORDS: "it has no call that deletes records",
         },
     ),
     Library(
@@ -236,4 +238,22 @@ LIBRARIES = [
             DELETE_OFFSETS: "it has no call that deletes offsets",
         },
     ),
+    Library("java-4.4", Java("4.4.0")),
+    Library("java-3.9", Java("3.9.1")),
+    Library("franz-go-1.22", Go("franz")),
+    Library("sarama-1.61", Go("sarama"), lacks={PATTERN: "it subscribes to names only"}),
+    Library(
+        "kafka-go-0.4",
+        Go("kafkago"),
+        cannot_write=("key;value;empty:,full:value", ";;"),  # it reads what is empty as null
+        lacks={
+            NO_REBALANCE: "it joins its group again after any error of a connection",
+            STATIC: "it has no static membership",
+            COOPERATIVE: EAGER,
+            PATTERN: "it subscribes to names only",
+            DELETE_RECORDS: "it has no call that deletes records",
+        },
+    ),
 ]
+
+APACHE_TOOLS = Library("apache-tools-4.4", Tools())  # in the long form only

@@ -222,6 +222,7 @@ public class Client {
         Thread thread = new Thread(() -> {
             BufferedReader input = new BufferedReader(new InputStreamReader(System.in));
             input.lines().forEach(orders::add);
+            Runtime.getRuntime().halt(0); // whoever started this program is gone
         });
         thread.setDaemon(true);
         thread.start();
