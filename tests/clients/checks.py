@@ -2,8 +2,8 @@
 
     checks.py [--long] [--bootstrap ADDRESS] [CLIENT ...]
 
-Each client is installed and gets a broker of its own; four run at the same time. With --bootstrap a
-broker that runs already is used, and the checks that would stop it are left out.
+Each client is installed and gets a broker of its own; four run at the same time. With --bootstrap
+a broker that runs already is used, and the checks that would stop it are left out.
 """
 
 import argparse

@@ -3,19 +3,19 @@
 The other languages' programs do the same; this one is run as `client.py LIBRARY ADDRESS ...`.
 Every command says what happened as JSON, one object a line, on standard output:
 
-    admin    does the operations it is given on standard input, one a line: `OPERATION KEY=VALUE ...`;
-             each has an `answer` or is `refused`
-    produce  topic partitions from to codec: sends values from to to - 1, tells each acknowledgement
+    admin    does the operations it is given on standard input, one a line, as
+             `OPERATION KEY=VALUE ...`; each has an `answer` or is `refused`
+    produce  topic partitions from to codec: sends so many values, tells each acknowledgement
     write    topic record...: sends these records to partition 0, each `KEY;VALUE;NAME:VALUE,...`
              where ~ is null
-    member   group topic session [instance] [assignor=cooperative] [pattern=yes]: a member of a group,
-             until `close` on standard input; `commit` there commits what was read; tells what it
-             has `assigned` whenever that changes, and each call of its library's listener
-             (`rebalanced`, `revoked`)
+    member   group topic session [instance] [assignor=cooperative] [pattern=yes]: a member of a
+             group, until `close` on standard input; `commit` there commits what was read; tells
+             what it has `assigned` whenever that changes, and each call of its library's
+             listener (`rebalanced`, `revoked`)
     load     group topic partitions: produces, and as a member reads and commits, until killed
     read     topic partitions: tells every record there is, with its key and headers
 
-Partitions of a member are [topic, partition]; a record is [partition, offset, value, key, headers].
+Partitions of a member are [topic, partition], a record is [partition, offset, value, key, headers].
 """
 
 import importlib

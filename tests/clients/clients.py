@@ -1,7 +1,7 @@
 """Which client libraries there are, how each is installed and started, and what each cannot do.
 
-A library is installed in tests/clients/.clients/NAME, once for as long as what it is made from stays
-the same. What it lacks is data: the check's name and the reason it is not run.
+A library is installed in tests/clients/.clients/NAME, once for as long as what it is made from
+stays the same. What it lacks is data: the check's name and the reason it is not run.
 """
 
 import hashlib

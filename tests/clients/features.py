@@ -1,4 +1,4 @@
-"""What a client can do beside reading with others: each check has a topic and a group of its own."""
+"""What a client can do beside sharing: each check has a topic and a group of its own."""
 
 from functools import partial, update_wrapper
 

@@ -1,4 +1,4 @@
-"""A group over its life, and over the broker's: each check goes on from where the one before ended."""
+"""A group over its life, and the broker's: each check goes on from where the one before ended."""
 
 import random
 from collections import Counter

@@ -225,7 +225,7 @@ def offsets_are_reset_by_every_method(run):
             expect(f"after {what}", described(run)[1:], offsets(run, now))
     exported = tool(run, GROUPS, "--group", run.group, "--reset-offsets", "--to-latest", *every,
                     "--export", "--dry-run")
-    exported = [[word.replace('"', "") for word in line] for line in exported]
+    exported = sorted([word.replace('"', "") for word in line] for line in exported)
     expect("--export", exported, [[f"{run.topic},{p},{end}"] for p, end in enumerate(ENDS)])
     expect("after a dry run", described(run)[1:], offsets(run, now))
 
@@ -255,7 +255,7 @@ def configurations_are_described_and_altered(run):
 
     def alter(*given):
         done = tool(run, CONFIGS, "--alter", "--topic", run.topic, *given)
-        expect(f"{' '.join(given)}", text(done), f"Completed updating config for topic {run.topic}.")
+        expect(" ".join(given), text(done), f"Completed updating config for topic {run.topic}.")
 
     def dynamic():
         head, *rows = tool(run, CONFIGS, "--describe", "--topic", run.topic)
@@ -271,7 +271,7 @@ def configurations_are_described_and_altered(run):
     expect("after --delete-config", dynamic(), ["cleanup.policy=compact,delete"])
     refused = tool(run, CONFIGS, "--alter", "--topic", run.topic, "--add-config", "nonsense=1",
                    code=1)
-    expect("the error", text(refused).split("args")[0], "Error while executing config command with ")
+    expect("the error", text(refused).split(" with ")[0], "Error while executing config command")
     expect("after an unknown one", dynamic(), ["cleanup.policy=compact,delete"])
     every = tool(run, CONFIGS, "--describe", "--topic", run.topic, "--all")
     expect("all of them", [row[0] for row in every if row[0].startswith("retention.")],

@@ -102,7 +102,8 @@ public class Client {
             KafkaProducer<String, String> producer, ProducerRecord<String, String> record) {
         producer.send(record, (done, error) -> {
             if (error == null) {
-                tell("acknowledged", Arrays.asList(done.partition(), done.offset(), record.value()));
+                tell("acknowledged",
+                    Arrays.asList(done.partition(), done.offset(), record.value()));
             } else {
                 tell("refused", Arrays.asList(record.value(), error.toString()));
             }

@@ -2,14 +2,14 @@
 
 const readline = require('node:readline');
 const kafkajs = require('kafkajs');
-const lz4 = require('lz4js');
+const lz4 = require('lz4-napi');
 const { ZstdCodec } = require('zstd-codec');
 const { CompressionCodecs, CompressionTypes, ConfigResourceTypes } = kafkajs;
 
 CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy');
 CompressionCodecs[CompressionTypes.LZ4] = () => ({
-  compress: async (encoder) => Buffer.from(lz4.compress(encoder.buffer)),
-  decompress: async (buffer) => Buffer.from(lz4.decompress(buffer)),
+  compress: (encoder) => lz4.compressFrame(encoder.buffer),
+  decompress: (buffer) => lz4.decompressFrame(buffer),
 });
 const zstd = new Promise((loaded) => {
   ZstdCodec.run((found) => loaded(new found.Simple()));

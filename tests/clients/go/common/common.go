@@ -37,9 +37,10 @@ type Producer interface {
 
 // Consumer is a member of a group. It tells records by TellRecord, and what it has by itself.
 type Consumer interface {
-	// Poll tells the records there are, and gives the offset after each partition's last one.
+	// Poll gives the offsets after the records that were told since the last one.
 	Poll() map[int]int64
-	// Commit of all that Poll told. False: the group rebalances, try again after a poll.
+	// Commit of all that Poll gave, and of no more. False: the group rebalances, so that it is to
+	// be tried again after a poll.
 	Commit() bool
 	Close()
 }
@@ -215,13 +216,13 @@ func member(library Library, options Options) {
 	consumer := library.Consumer(options)
 	order := ""
 	for {
-		consumer.Poll()
 		if order == "" {
 			select {
 			case order = <-orders:
 			default:
 			}
 		}
+		consumer.Poll() // after the order: what was told before it belongs to it
 		switch {
 		case order == "commit" && consumer.Commit():
 			Tell("committed", true)

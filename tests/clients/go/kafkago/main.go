@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -67,8 +68,9 @@ type consumer struct {
 	ended      chan struct{}
 	lock       sync.Mutex
 	generation *kafka.Generation
-	polled     map[int]int64
-	marked     map[string]map[int]int64
+	topic      string
+	told       map[int]int64 // the offsets to commit of this generation, since the last Poll
+	polled     map[int]int64 // and until then
 }
 
 func (library) Consumer(options Options) Consumer {
@@ -82,7 +84,10 @@ func (library) Consumer(options Options) Consumer {
 		StartOffset:       kafka.FirstOffset,
 	})
 	Check(err)
-	consumer := &consumer{inner: inner, ended: make(chan struct{}), polled: map[int]int64{}}
+	consumer := &consumer{
+		inner: inner, ended: make(chan struct{}), topic: options["topic"],
+		told: map[int]int64{}, polled: map[int]int64{},
+	}
 	go consumer.run()
 	return consumer
 }
@@ -113,7 +118,9 @@ func (consumer *consumer) run() {
 			}
 		}
 		consumer.locked(func() {
-			consumer.generation, consumer.marked = generation, map[string]map[int]int64{}
+			consumer.generation = generation
+			clear(consumer.told)
+			clear(consumer.polled)
 			Tell("rebalanced", parts)
 			Tell("assigned", parts)
 		})
@@ -141,11 +148,7 @@ func (consumer *consumer) read(
 		}
 		consumer.locked(func() {
 			tellMessage(message)
-			if consumer.marked[topic] == nil {
-				consumer.marked[topic] = map[int]int64{}
-			}
-			consumer.marked[topic][message.Partition] = message.Offset + 1
-			consumer.polled[message.Partition] = message.Offset + 1
+			consumer.told[message.Partition] = message.Offset + 1
 		})
 	}
 }
@@ -167,9 +170,13 @@ func tellMessage(message kafka.Message) {
 
 func (consumer *consumer) Poll() map[int]int64 {
 	time.Sleep(20 * time.Millisecond) // the records come by themselves
-	polled := map[int]int64{}
-	consumer.locked(func() { polled, consumer.polled = consumer.polled, polled })
-	return polled
+	offsets := map[int]int64{}
+	consumer.locked(func() {
+		offsets = maps.Clone(consumer.told)
+		maps.Copy(consumer.polled, consumer.told)
+		clear(consumer.told)
+	})
+	return offsets
 }
 
 func (consumer *consumer) Commit() bool {
@@ -178,7 +185,8 @@ func (consumer *consumer) Commit() bool {
 		if consumer.generation == nil {
 			return
 		}
-		done = len(consumer.marked) == 0 || consumer.generation.CommitOffsets(consumer.marked) == nil
+		offsets := map[string]map[int]int64{consumer.topic: consumer.polled}
+		done = len(consumer.polled) == 0 || consumer.generation.CommitOffsets(offsets) == nil
 	})
 	return done
 }

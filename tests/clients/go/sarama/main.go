@@ -89,8 +89,8 @@ type consumer struct {
 	ended   chan struct{}
 	lock    sync.Mutex
 	session sarama.ConsumerGroupSession
-	polled  map[int]int64
-	marked  map[Part]int64
+	told    map[Part]int64 // the offsets to commit of what is owned, since the last Poll
+	polled  map[Part]int64 // and until then
 	owned   []Part
 	group   string
 	admin   sarama.ClusterAdmin
@@ -100,8 +100,10 @@ func (library) Consumer(options Options) Consumer {
 	config := config()
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	config.Consumer.Offsets.AutoCommit.Enable = false
-	config.Consumer.Group.Session.Timeout = time.Duration(options.Number("session")) * time.Millisecond
+	session := time.Duration(options.Number("session")) * time.Millisecond
+	config.Consumer.Group.Session.Timeout = session
 	config.Consumer.Group.Heartbeat.Interval = 300 * time.Millisecond
+	config.Metadata.Retry.Max = 40 // else its session ends if the broker is away for a second
 	config.Consumer.MaxWaitTime = 100 * time.Millisecond
 	config.Consumer.Group.InstanceId = options["instance"]
 	if options["assignor"] == "cooperative" {
@@ -116,7 +118,7 @@ func (library) Consumer(options Options) Consumer {
 	Check(err)
 	consumer := &consumer{
 		inner: inner, stop: stop, ended: make(chan struct{}), group: options["group"],
-		polled: map[int]int64{}, marked: map[Part]int64{}, admin: admin,
+		told: map[Part]int64{}, polled: map[Part]int64{}, admin: admin,
 	}
 	go func() {
 		defer close(consumer.ended)
@@ -163,14 +165,13 @@ func (consumer *consumer) ConsumeClaim(
 	for message := range claim.Messages() {
 		consumer.locked(func() {
 			tellMessage(message)
-			session.MarkMessage(message, "")
-			consumer.polled[int(message.Partition)] = message.Offset + 1
-			consumer.marked[part] = message.Offset + 1
+			consumer.told[part] = message.Offset + 1
 		})
 	}
 	consumer.locked(func() {
 		consumer.owned = slices.DeleteFunc(consumer.owned, func(p Part) bool { return p == part })
-		delete(consumer.marked, part)
+		delete(consumer.told, part)
+		delete(consumer.polled, part)
 		Tell("revoked", []Part{part})
 		consumer.tellOwned()
 	})
@@ -200,24 +201,33 @@ func tellMessage(message *sarama.ConsumerMessage) {
 
 func (consumer *consumer) Poll() map[int]int64 {
 	time.Sleep(20 * time.Millisecond) // the records come by themselves
-	polled := map[int]int64{}
-	consumer.locked(func() { polled, consumer.polled = consumer.polled, polled })
-	return polled
+	offsets := map[int]int64{}
+	consumer.locked(func() {
+		for part, offset := range consumer.told {
+			offsets[part[1].(int)] = offset
+			consumer.polled[part] = offset
+		}
+		clear(consumer.told)
+	})
+	return offsets
 }
 
 // Commit asks what is committed: sarama does not say whether a commit has succeeded.
 func (consumer *consumer) Commit() bool {
-	session, marked := sarama.ConsumerGroupSession(nil), map[Part]int64{}
-	consumer.locked(func() { session, marked = consumer.session, maps.Clone(consumer.marked) })
+	session, polled := sarama.ConsumerGroupSession(nil), map[Part]int64{}
+	consumer.locked(func() { session, polled = consumer.session, maps.Clone(consumer.polled) })
 	if session == nil {
 		return false
+	}
+	for part, offset := range polled {
+		session.MarkOffset(part[0].(string), int32(part[1].(int)), offset, "")
 	}
 	session.Commit()
 	found, err := consumer.admin.ListConsumerGroupOffsets(consumer.group, nil)
 	if err != nil {
 		return false
 	}
-	for part, offset := range marked {
+	for part, offset := range polled {
 		block := found.GetBlock(part[0].(string), int32(part[1].(int)))
 		if block == nil || block.Offset != offset {
 			return false
