@@ -1,12 +1,16 @@
 """One client library against one broker, and what all checks of it do."""
 
 import random
+import re
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
 from clients import Library
-from processes import Broker, Client, Failed, wait_for_all
+from processes import SECONDS, Broker, Client, Failed, wait_for_all
 
+# How clients word COORDINATOR_LOAD_IN_PROGRESS.
+LOADING = re.compile(r"is refused: .*(load ?in ?progress|still loading|load_in_progress)", re.I)
 PARTITIONS = 6
 RECORDS = 120  # at a time
 SHORT = 6000  # Kafka's shortest session timeout in ms: the dead are noticed soon
@@ -118,8 +122,18 @@ class Run:
             member.order("commit", "committed")
 
     def offsets(self):
-        found = self.admin("committed", group=self.group, topic=self.topic, partitions=PARTITIONS)
-        return {int(partition): offset for partition, offset in found.items()}
+        """The committed ones. A broker that has just started may still load them: not all clients
+        ask again by themselves."""
+        given = {"group": self.group, "topic": self.topic, "partitions": PARTITIONS}
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                found = self.admin("committed", **given)
+                return {int(partition): offset for partition, offset in found.items()}
+            except Failed as error:
+                if not LOADING.search(str(error)) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def all_is_committed(self):
         expected = {partition: self.produced // PARTITIONS for partition in range(PARTITIONS)}
