@@ -28,7 +28,7 @@ use crate::admission::Admitted;
 use crate::budget::{Charge, SMALL};
 use crate::connections::{End, Handle, Key};
 use crate::core_thread::{SCRATCH, Thread};
-use crate::dispatch::{Verdict, dispatch};
+use crate::dispatch::{Verdict, begin};
 use crate::message::Message;
 use crate::net::Io;
 use crate::turn::panic_message;
@@ -249,20 +249,28 @@ impl<I: Io> Connection<I> {
 
     /// Runs a request, writes what is due and reads ahead meanwhile.
     async fn execute(&mut self, frame: Bytes) -> Verdict {
-        let (thread, ends) = (Rc::clone(&self.thread), self.ends.clone());
         let waits = key(&frame).is_some_and(may_wait);
         if key(&frame) == Some(ApiKey::Fetch) && !self.has_room().await {
             return Verdict::Close;
         }
-        let mut request = pin!(dispatch(&thread, &ends, frame, self.moved));
+        let (mut frame, mut executing) = (Some(frame), None);
         poll_fn(|cx| {
-            let polled = catch_unwind(AssertUnwindSafe(|| request.as_mut().poll(cx)));
+            let (thread, ends) = (&self.thread, &self.ends);
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                if let Some(frame) = frame.take() {
+                    match begin(thread, ends, frame, self.moved) {
+                        Ok(begun) => executing = Some(begun),
+                        Err(verdict) => return Poll::Ready(verdict),
+                    }
+                }
+                executing.as_mut().map_or(Poll::Pending, |begun| begun.poll(thread, ends, cx))
+            }));
             match polled {
                 Ok(Poll::Ready(verdict)) => return Poll::Ready(verdict),
                 Ok(Poll::Pending) => {}
                 Err(panic) => {
-                    thread.shared().panics.fetch_add(1, Ordering::Relaxed);
-                    let (peer, message) = (ends.peer, panic_message(&*panic));
+                    self.thread.shared().panics.fetch_add(1, Ordering::Relaxed);
+                    let (peer, message) = (self.ends.peer, panic_message(&*panic));
                     tracing::error!("a request of {peer} panicked, it is closed: {message}");
                     return Poll::Ready(Verdict::Close);
                 }

@@ -39,6 +39,7 @@ use crate::turn::Turn;
 
 pub use catalog::core_topics;
 pub(crate) use catalog::with_existing_shards;
+pub use group::Asked;
 pub(crate) use run::{Core, run};
 
 /// Fills a slice with random bytes.

@@ -3,7 +3,10 @@
 //! Decided here: the order of the checks before a request is executed (hostile-input 1 to 4), and
 //! what becomes of a request that has no answer.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
@@ -11,12 +14,12 @@ use quorate_core::{NodeId, Origin, Text};
 
 use crate::api::{self, Answer};
 use crate::connection::Ends;
-use crate::core_thread::Thread;
+use crate::core_thread::{Asked, Thread};
 use crate::frame::{HEAD_BYTES, Head};
 use crate::guard;
 use crate::metrics::{committed_partitions, error_of};
 use crate::open::Outcome;
-use crate::wire::{self, Call, Endpoint, Incoming, Reply};
+use crate::wire::{self, BrokerResponse, Call, Endpoint, Incoming, Reply, ReplyShape};
 
 /// What a connection does after a request.
 #[derive(Debug)]
@@ -43,74 +46,114 @@ pub struct ConnContext {
 }
 
 impl ConnContext {
-    /// Where the client reaches a broker: what is advertised, else the listener, and where that is
-    /// a wildcard, the address that the client reached. None for a node that there is not.
+    /// Where the client reaches a broker; none for a node that there is not.
     #[must_use]
     pub fn endpoint(&self, thread: &Thread, node: NodeId) -> Option<Endpoint> {
-        if node.0 != thread.shared().identity.node_id {
-            return None;
-        }
-        let settings = thread.settings();
-        let port = i32::from(self.ends.local.port());
-        let listener = &settings.listeners[self.ends.listener];
-        Some(match &listener.advertised {
-            Some(told) => Endpoint { host: Text::from(&*told.host), port: i32::from(told.port) },
-            None if listener.listen.is_wildcard() => {
-                Endpoint { host: Text::from(self.ends.local.ip().to_string()), port }
-            }
-            None => Endpoint { host: Text::from(&*listener.listen.host), port },
-        })
+        endpoint(thread, &self.ends, node)
     }
 }
 
-/// Executes the request in a frame. Dropping the future abandons it.
-pub async fn dispatch(thread: &Rc<Thread>, ends: &Ends, frame: Bytes, moved: bool) -> Verdict {
+/// Where the client of a connection reaches a broker: what its listener advertises, else where that
+/// listens, and where that is a wildcard, the address that the client reached.
+fn endpoint(thread: &Thread, ends: &Ends, node: NodeId) -> Option<Endpoint> {
+    if node.0 != thread.shared().identity.node_id {
+        return None;
+    }
+    let settings = thread.settings();
+    let listener = &settings.listeners[ends.listener];
+    let port = i32::from(ends.local.port());
+    Some(match &listener.advertised {
+        Some(told) => Endpoint { host: Text::from(&*told.host), port: i32::from(told.port) },
+        None if listener.listen.is_wildcard() => {
+            Endpoint { host: Text::from(ends.local.ip().to_string()), port }
+        }
+        None => Endpoint { host: Text::from(&*listener.listen.host), port },
+    })
+}
+
+/// A request that executes. Dropping it abandons it.
+///
+/// It is small, for each connection has room for one: what only few requests need is in a box.
+pub struct Executing {
+    shape: ReplyShape,
+    work: Work,
+}
+
+enum Work {
+    Group(Asked),
+    Broker(Pin<Box<dyn Future<Output = Answer<BrokerResponse>>>>),
+}
+
+/// Begins to execute the request in a frame; or says what becomes of it at once.
+pub fn begin(
+    thread: &Rc<Thread>,
+    ends: &Ends,
+    frame: Bytes,
+    moved: bool,
+) -> Result<Executing, Verdict> {
     let incoming = match read(&frame) {
         Ok(incoming) => incoming,
         Err(reason) => {
             tracing::debug!("the connection of {} is closed: {reason}", ends.peer);
-            return Verdict::Close;
+            return Err(Verdict::Close);
         }
     };
     let Incoming { shape, client_id, call } = incoming;
-    let reply = match call {
+    let work = match call {
         Call::Group(request) => {
             if let Some(core) = thread.core_of_request(&request)
                 && core != thread.index()
                 && !moved
             {
-                return Verdict::Move(core, frame);
+                return Err(Verdict::Move(core, frame));
             }
             drop(frame);
-            let origin =
-                Origin { client_id: client_id.clone(), client_host: ends.client_host.clone() };
-            match thread.group(origin, request).await {
-                Outcome::Reply(response) => Reply::Group(response),
-                Outcome::Dropped => return Verdict::Mute,
-                Outcome::Lost => return Verdict::Close,
-            }
+            let origin = Origin { client_id, client_host: ends.client_host.clone() };
+            Work::Group(thread.group(origin, request))
         }
         Call::Broker(request) => {
             drop(frame);
-            let context = ConnContext { ends: ends.clone(), client_id: client_id.clone() };
-            // Boxed, so that a connection that only ever sends heartbeats is small.
-            match Box::pin(api::handle(thread, &context, request, shape.version)).await {
-                Answer::Send(response) => Reply::Broker(response),
-                Answer::Silent => return Verdict::Silent,
-                Answer::Close => return Verdict::Close,
-            }
+            let context = ConnContext { ends: ends.clone(), client_id };
+            let thread = Rc::clone(thread);
+            Work::Broker(Box::pin(async move {
+                api::handle(&thread, &context, request, shape.version).await
+            }))
         }
     };
-    thread.counters.answered(shape.key, error_of(&reply));
-    if shape.key == ApiKey::OffsetCommit {
-        thread.counters.committed(committed_partitions(&reply));
+    Ok(Executing { shape, work })
+}
+
+impl Executing {
+    /// What becomes of it. Not to be asked again once that was told.
+    pub fn poll(&mut self, thread: &Thread, ends: &Ends, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let reply = match &mut self.work {
+            Work::Group(asked) => match ready!(asked.poll(cx)) {
+                Outcome::Reply(response) => Reply::Group(response),
+                Outcome::Dropped => return Poll::Ready(Verdict::Mute),
+                Outcome::Lost => return Poll::Ready(Verdict::Close),
+            },
+            Work::Broker(handling) => match ready!(handling.as_mut().poll(cx)) {
+                Answer::Send(response) => Reply::Broker(response),
+                Answer::Silent => return Poll::Ready(Verdict::Silent),
+                Answer::Close => return Poll::Ready(Verdict::Close),
+            },
+        };
+        Poll::Ready(self.encoded(thread, ends, reply))
     }
-    let context = ConnContext { ends: ends.clone(), client_id };
-    match wire::encode(shape, reply, &|node| context.endpoint(thread, node)) {
-        Ok(answer) => Verdict::Answer(answer),
-        Err(error) => {
-            tracing::error!("the connection of {} is closed: {error}", ends.peer);
-            Verdict::Close
+
+    fn encoded(&mut self, thread: &Thread, ends: &Ends, reply: Reply) -> Verdict {
+        let shape = self.shape;
+        thread.counters.answered(shape.key, error_of(&reply));
+        if shape.key == ApiKey::OffsetCommit {
+            thread.counters.committed(committed_partitions(&reply));
+        }
+        let endpoint = |node| endpoint(thread, ends, node);
+        match wire::encode(shape, reply, &endpoint) {
+            Ok(answer) => Verdict::Answer(answer),
+            Err(error) => {
+                tracing::error!("the connection of {} is closed: {error}", ends.peer);
+                Verdict::Close
+            }
         }
     }
 }

@@ -52,7 +52,9 @@ pub async fn handle(
     let Some(node) = this_node(thread, context) else { return Answer::Close };
     use BrokerResponse as To;
     Answer::Send(match request {
-        BrokerRequest::ApiVersions(asked) => To::ApiVersions(versions::answer(&asked, version)),
+        BrokerRequest::ApiVersions(asked) => {
+            To::ApiVersions(versions::answer(&asked, version, thread.topics().number()))
+        }
         BrokerRequest::ApiVersionsUnsupported => To::ApiVersions(versions::unsupported()),
         BrokerRequest::Metadata(asked) => {
             let told = metadata::answer(

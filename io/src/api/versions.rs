@@ -1,24 +1,49 @@
 //! ApiVersions: what is served, from the one table of it.
 
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{
+    ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
+};
 use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::protocol::StrBytes;
 
 use crate::wire::{SERVED, Served};
 
 /// The answer in a version that is served.
 ///
-/// No feature is named as finalised: `transaction.version` and `group.version` tell clients to use
-/// APIs that are not served.
+/// Of the features of Kafka 4.4 only `metadata.version` is named: `transaction.version` and
+/// `group.version` tell clients to use APIs that are not served. `changes` is the number of changes
+/// that the catalog has seen, the epoch of the features.
 #[must_use]
-pub fn answer(request: &ApiVersionsRequest, version: i16) -> ApiVersionsResponse {
+pub fn answer(request: &ApiVersionsRequest, version: i16, changes: u64) -> ApiVersionsResponse {
     let named = [&request.client_software_name, &request.client_software_version];
     if version >= 3 && !named.into_iter().all(|name| is_software_name(name)) {
         return ApiVersionsResponse::default()
             .with_error_code(ResponseError::InvalidRequest.code());
     }
-    ApiVersionsResponse::default().with_api_keys(SERVED.iter().map(line).collect())
+    let (oldest, newest) = METADATA_VERSIONS;
+    let supported = SupportedFeatureKey::default()
+        .with_name(METADATA_VERSION)
+        .with_min_version(oldest)
+        .with_max_version(newest);
+    let finalized = FinalizedFeatureKey::default()
+        .with_name(METADATA_VERSION)
+        .with_min_version_level(newest)
+        .with_max_version_level(newest);
+    let answer = ApiVersionsResponse::default();
+    let answer = answer.with_api_keys(SERVED.iter().map(line).collect());
+    if version < 3 {
+        return answer;
+    }
+    answer
+        .with_supported_features(vec![supported])
+        .with_finalized_features(vec![finalized])
+        .with_finalized_features_epoch(i64::try_from(changes).unwrap_or(i64::MAX))
 }
+
+const METADATA_VERSION: StrBytes = StrBytes::from_static_str("metadata.version");
+/// The oldest and the newest of Kafka 4.4.
+const METADATA_VERSIONS: (i16, i16) = (7, 33);
 
 /// The answer, in version 0, to a version that is not served: it names this API alone, so that the
 /// client can ask again.

@@ -1,25 +1,25 @@
 //! The way of a group's request: checked, sent to its shard, waited for.
 
-use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use quorate_core::router::GatherId;
-use quorate_core::{GroupId, Input, Origin, Request, Routed, ShardId, Token};
+use quorate_core::{GroupId, Input, Origin, Request, Response, Routed, ShardId, Token};
 
 use super::Thread;
 use crate::message::Message;
 use crate::open::Outcome;
 
 impl Thread {
-    /// Asks the coordinator. Dropping the future abandons the request.
-    pub async fn group(self: &Rc<Self>, origin: Origin, request: Request) -> Outcome {
+    /// Asks the coordinator.
+    pub fn group(self: &Rc<Self>, origin: Origin, request: Request) -> Asked {
         let routed = self.router.borrow_mut().request(request);
-        let waiting = match routed {
-            Routed::Done(answer) => return Outcome::Reply(answer),
+        let asked = match routed {
+            Routed::Done(answer) => return Asked::Answered(Some(answer)),
             Routed::Shard(shard, body) => {
                 let token = self.open.borrow_mut().request(shard);
                 self.ask(shard, token, origin, body);
-                Waiting { thread: self, token, gather: None }
+                Waiting { thread: Rc::clone(self), token, gather: None }
             }
             Routed::Gather(gather, parts) => {
                 let token = self.open.borrow_mut().gathering();
@@ -29,10 +29,11 @@ impl Thread {
                     tokens.push(part);
                     self.ask(shard, part, origin.clone(), body);
                 }
-                Waiting { thread: self, token, gather: Some((gather, tokens)) }
+                let gather = Some(Box::new((gather, tokens)));
+                Waiting { thread: Rc::clone(self), token, gather }
             }
         };
-        poll_fn(|cx| self.open.borrow_mut().poll(waiting.token, cx)).await
+        Asked::Waiting(asked)
     }
 
     /// The thread whose shard a request is for, if it is for one group.
@@ -79,17 +80,40 @@ impl Thread {
     }
 }
 
-/// A request that is waited for. Its end, whichever, closes the token.
-struct Waiting<'a> {
-    thread: &'a Thread,
-    token: Token,
-    gather: Option<(GatherId, Vec<Token>)>,
+/// A request that the coordinator was asked. Dropping it abandons the request.
+///
+/// It is small, for each connection whose request is parked has one.
+pub enum Asked {
+    /// It was answered at once; none once that was taken.
+    Answered(Option<Response>),
+    /// It is waited for.
+    Waiting(Waiting),
 }
 
-impl Drop for Waiting<'_> {
+impl Asked {
+    /// What becomes of it. Not to be asked again once that was told.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match self {
+            Asked::Answered(answer) => {
+                Poll::Ready(Outcome::Reply(answer.take().expect("it is asked once")))
+            }
+            Asked::Waiting(waiting) => waiting.thread.open.borrow_mut().poll(waiting.token, cx),
+        }
+    }
+}
+
+/// A request that is waited for. Its end, whichever, closes the token.
+pub struct Waiting {
+    thread: Rc<Thread>,
+    token: Token,
+    gather: Option<Box<(GatherId, Vec<Token>)>>,
+}
+
+impl Drop for Waiting {
     fn drop(&mut self) {
         self.thread.abandon(self.token);
-        if let Some((gather, parts)) = self.gather.take() {
+        if let Some(gather) = self.gather.take() {
+            let (gather, parts) = *gather;
             parts.into_iter().for_each(|part| self.thread.abandon(part));
             self.thread.router.borrow_mut().forget(gather);
         }

@@ -1,3 +1,4 @@
+use kafka_protocol::messages::api_versions_response::{FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::{
     ApiVersionsRequest, ApiVersionsResponse, BrokerId, DescribeClusterRequest,
@@ -59,10 +60,24 @@ fn api_versions_tells_what_is_served() {
         (75, 0, 0),
     ];
     for version in 0..=4 {
-        let answer = versions::answer(&from("apache-kafka-java", "4.4.0"), version);
+        let answer = versions::answer(&from("apache-kafka-java", "4.4.0"), version, 7);
         assert_eq!(told(&answer), expected);
-        let rest = answer.with_api_keys(vec![]);
-        assert_eq!(rest, ApiVersionsResponse::default(), "no error and no features");
+        let mut rest = ApiVersionsResponse::default();
+        if version >= 3 {
+            let supported = SupportedFeatureKey::default()
+                .with_name(s("metadata.version"))
+                .with_min_version(7)
+                .with_max_version(33);
+            let finalized = FinalizedFeatureKey::default()
+                .with_name(s("metadata.version"))
+                .with_min_version_level(33)
+                .with_max_version_level(33);
+            rest = rest
+                .with_supported_features(vec![supported])
+                .with_finalized_features(vec![finalized])
+                .with_finalized_features_epoch(7);
+        }
+        assert_eq!(answer.with_api_keys(vec![]), rest);
     }
 }
 
@@ -75,14 +90,14 @@ fn a_version_from_the_future_is_told_of_api_versions_alone() {
 #[test]
 fn software_has_a_name_of_kafkas_pattern() {
     for (name, version) in [("with space!", ""), ("", ""), ("a", "-1"), ("a.", "1"), ("é", "1")] {
-        let refused = versions::answer(&from(name, version), 3);
+        let refused = versions::answer(&from(name, version), 3, 7);
         assert_eq!(refused, ApiVersionsResponse::default().with_error_code(42), "{name}");
         // Older versions do not carry the name, so it is not looked at.
-        let good = versions::answer(&from("a", "1"), 2);
-        assert_eq!((good.error_code, versions::answer(&from(name, version), 2)), (0, good));
+        let good = versions::answer(&from("a", "1"), 2, 7);
+        assert_eq!((good.error_code, versions::answer(&from(name, version), 2, 7)), (0, good));
     }
     for (name, version) in [("a", "1"), ("kafka-python", "3.0.1"), ("a--.b", "v1-rc.2")] {
-        assert_eq!(versions::answer(&from(name, version), 3).error_code, 0, "{name}");
+        assert_eq!(versions::answer(&from(name, version), 3, 7).error_code, 0, "{name}");
     }
 }
 
