@@ -1,8 +1,8 @@
 //! The broker's binary: reads the command line, opens the stores, runs the threads, and stops when
 //! it is told to.
 
-use std::io::IsTerminal;
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::io::{self, IsTerminal};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use quorate_io::core_thread::Entropy;
 use quorate_io::disk::{Fatal, OnFatal, OpenError};
 use quorate_io::stores::{Memory, open_folder};
 use quorate_io::telemetry;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{AbortHandle, LocalSet};
@@ -149,15 +150,43 @@ fn serve_admin(listener: TcpListener, broker: &Broker) -> Result<AbortHandle, Fa
 fn bind(listen: &Endpoint, flag: &str) -> Result<TcpListener, Failure> {
     let bound = if listen.host.is_empty() {
         // Every interface: a socket for both kinds of addresses, where the machine has IPv6.
-        let both = TcpListener::bind((Ipv6Addr::UNSPECIFIED, listen.port));
-        both.or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, listen.port)))
+        let both = listen_at((Ipv6Addr::UNSPECIFIED, listen.port).into());
+        both.or_else(|_| listen_at((Ipv4Addr::UNSPECIFIED, listen.port).into()))
     } else {
-        TcpListener::bind((listen.host.as_str(), listen.port))
+        listen_at_first((listen.host.as_str(), listen.port))
     };
     bound.map_err(|error| {
         let advice = format!("stop what listens there, or choose another with {flag} HOST:PORT");
         Failure(EXIT_USAGE, format!("cannot listen on {listen}: {error}; {advice}"))
     })
+}
+
+/// Connections that may wait to be accepted; the system may allow fewer. Where many clients come at
+/// once, one that does not fit tries again a second later.
+const BACKLOG: i32 = 4096;
+
+/// Listens at the first address of a name that can be listened at.
+fn listen_at_first(name: impl ToSocketAddrs) -> io::Result<TcpListener> {
+    let mut last = Err(io::ErrorKind::AddrNotAvailable.into());
+    for address in name.to_socket_addrs()? {
+        last = listen_at(address);
+        if last.is_ok() {
+            break;
+        }
+    }
+    last
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A port that a broker before this one has left is free.
+    socket.set_reuse_address(true)?;
+    if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 fn core_thread(index: usize, run: Loop) -> JoinHandle<()> {
