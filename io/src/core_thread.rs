@@ -35,7 +35,7 @@ use crate::log::PartitionKey;
 use crate::message::Message;
 use crate::metrics::{Counters, Snapshot};
 use crate::open::Open;
-use crate::turn::Turn;
+use crate::turn::{Out, Turn};
 
 pub use catalog::core_topics;
 pub(crate) use catalog::with_existing_shards;
@@ -79,6 +79,8 @@ pub struct Thread {
     router: RefCell<Router>,
     open: RefCell<Open>,
     turn: RefCell<Turn>,
+    /// What is left to be done for the shards.
+    out: RefCell<Out>,
     topics: RefCell<Topics>,
     configs: RefCell<Configs>,
     settings: RefCell<Settings>,

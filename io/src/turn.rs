@@ -74,6 +74,20 @@ pub struct Out {
     pub faults: Vec<(ShardId, Fault)>,
 }
 
+impl Out {
+    /// Whether anything is to be done but to tell what became of requests.
+    fn has_more_than_outcomes(&self) -> bool {
+        let Out { outcomes: _, appends, append_times, acquire, replay, lost, notes, faults } = self;
+        !(appends.is_empty()
+            && append_times.is_empty()
+            && acquire.is_empty()
+            && replay.is_empty()
+            && lost.is_empty()
+            && notes.is_empty()
+            && faults.is_empty())
+    }
+}
+
 /// What went wrong with a shard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -158,6 +172,25 @@ impl Turn {
     /// Takes a request in, or that one is abandoned; the next [`run`](Self::run) does the rest.
     pub fn push(&mut self, shard: ShardId, input: Input) {
         self.inbox.push_back((shard, input));
+    }
+
+    /// Takes a request in and executes it, unless others wait already: then it waits with them. Says
+    /// whether a [`run`](Self::run) is to follow soon. A request that only asks, as a heartbeat
+    /// does, needs none, and is answered without a turn.
+    pub fn at_once(&mut self, now: Now, shard: ShardId, input: Input, out: &mut Out) -> bool {
+        if !self.inbox.is_empty() {
+            self.push(shard, input);
+            return true;
+        }
+        let index = self.index(shard);
+        let before = self.places[index].deadline();
+        self.input(now, shard, input, out);
+        let place = &self.places[index];
+        let is_earlier = match (place.deadline(), before) {
+            (Some(after), Some(before)) => after < before,
+            (after, before) => after.is_some() && before.is_none(),
+        };
+        is_earlier || out.has_more_than_outcomes() || place.wants_to_append()
     }
 
     /// Takes a change of the topics in. A shard that is still loading sees it in the view that it

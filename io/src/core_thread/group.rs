@@ -45,11 +45,16 @@ impl Thread {
 
     fn ask(&self, shard: ShardId, token: Token, origin: Origin, body: Request) {
         let core = self.core_of_shard(shard);
-        if core == self.index {
-            self.turn.borrow_mut().push(shard, Input::Request { token, origin, body });
+        if core != self.index {
+            return self.send(core, Message::Request { shard, token, origin, body });
+        }
+        let input = Input::Request { token, origin, body };
+        let out = &mut *self.out.borrow_mut();
+        if self.turn.borrow_mut().at_once(self.now(), shard, input, out) {
             self.bell.ring();
-        } else {
-            self.send(core, Message::Request { shard, token, origin, body });
+        }
+        for (token, outcome) in out.outcomes.drain(..) {
+            self.complete(token, outcome);
         }
     }
 

@@ -27,7 +27,7 @@ use crate::open::Open;
 use crate::retention;
 use crate::tap::Tap;
 use crate::telemetry::{self, Advised};
-use crate::turn::{Out, Turn};
+use crate::turn::Turn;
 
 /// What a thread is made from, sent to it when it starts.
 pub(crate) struct Core {
@@ -71,6 +71,7 @@ impl Core {
             router: Router::new(config, leaders, Arc::clone(&seen)).into(),
             open: Open::new(index).into(),
             turn: turn.watched_by(self.tap).into(),
+            out: RefCell::default(),
             topics: topics.into(),
             settings: dynamic_settings(&shared, &configs).into(),
             configs: configs.into(),
@@ -91,7 +92,6 @@ impl Core {
             inbox,
             journal: self.journal.handle(wake),
             completions: Vec::new(),
-            out: Out::default(),
             advised: Advised::default(),
             stopping: None,
         };
@@ -103,7 +103,6 @@ struct Loop {
     inbox: mpsc::UnboundedReceiver<Message>,
     journal: Box<dyn Journal>,
     completions: Vec<Completion>,
-    out: Out,
     advised: Advised,
     /// Told when this thread is quiet, while the broker stops.
     stopping: Option<oneshot::Sender<()>>,
@@ -118,7 +117,7 @@ pub(crate) async fn run(core: Core, started: impl FnOnce(&Rc<Thread>)) {
     let mut background = JoinSet::new();
     background.spawn_local(retention::sweep_again_and_again(Rc::clone(&thread)));
     background.spawn_local(compaction::sweep_again_and_again(Rc::clone(&thread)));
-    thread.turn.borrow_mut().start(&mut own.out);
+    thread.turn.borrow_mut().start(&mut thread.out.borrow_mut());
     own.carry_out(&thread);
     let mut sleep = pin!(thread.clock().sleep_until(Instant::default()));
     loop {
@@ -154,7 +153,7 @@ impl Loop {
         thread.homes.borrow_mut().turn(now);
         let topics = Arc::clone(&thread.coordinator_topics.borrow());
         let turn = &mut *thread.turn.borrow_mut();
-        turn.run(now, &mut self.completions, &topics, &mut self.out);
+        turn.run(now, &mut self.completions, &topics, &mut thread.out.borrow_mut());
         self.carry_out(thread);
         thread.connections.borrow_mut().expire(now.mono);
         let idle = turn.is_quiet() && thread.connections.borrow().is_empty();
@@ -166,7 +165,7 @@ impl Loop {
 
     /// Does what a turn left to be done.
     fn carry_out(&mut self, thread: &Rc<Thread>) {
-        let out = &mut self.out;
+        let out = &mut *thread.out.borrow_mut();
         for (token, outcome) in out.outcomes.drain(..) {
             thread.complete(token, outcome);
         }

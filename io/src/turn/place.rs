@@ -64,6 +64,12 @@ impl Place {
         }
     }
 
+    /// Whether batches wait that no append in flight keeps back.
+    pub fn wants_to_append(&self) -> bool {
+        matches!(&self.state, State::Active(active)
+            if active.in_flight.is_none() && !active.queue.is_empty())
+    }
+
     pub fn is_quiet(&self) -> bool {
         match &self.state {
             State::Active(active) => active.queue.is_empty() && active.in_flight.is_none(),
