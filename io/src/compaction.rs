@@ -1,8 +1,8 @@
 //! The sweep over compacted partitions of a thread: of each key the last record stays.
 //!
-//! Decided here: when a partition is compacted, and how much of it at once. Its newest batch is left
-//! alone, as the end of the partition is known by it; Kafka leaves the whole newest segment. How far
-//! a partition was compacted is not kept over a restart: it is gone through once more then.
+//! Decided here: when a partition is compacted, and how much of it at once. Its newest batch is
+//! left alone, as the end of the partition is known by it; Kafka leaves the whole newest segment.
+//! How far a partition was compacted is not kept over a restart: it is gone through once more then.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

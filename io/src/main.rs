@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     for warning in &serve.settings.warnings {
         tracing::warn!("{warning}");
     }
-    match run(serve) {
+    match run(*serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(code, reason)) => {
             eprintln!("error: {reason}");
@@ -156,8 +156,11 @@ fn bind(listen: &Endpoint, flag: &str) -> Result<TcpListener, Failure> {
         listen_at_first((listen.host.as_str(), listen.port))
     };
     bound.map_err(|error| {
-        let advice = format!("stop what listens there, or choose another with {flag} HOST:PORT");
-        Failure(EXIT_USAGE, format!("cannot listen on {listen}: {error}; {advice}"))
+        let other = format!("choose another address with {flag} HOST:PORT");
+        Failure(
+            EXIT_USAGE,
+            format!("cannot listen on {listen}: {error}; stop what listens there, or {other}"),
+        )
     })
 }
 

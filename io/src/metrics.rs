@@ -1,7 +1,7 @@
 //! What is counted of a broker, and how it is written (OpenMetrics).
 //!
-//! Decided here: each thread counts for itself, in plain cells, so that a request costs an addition;
-//! whoever asks gets the sum. Groups and members are counted when somebody asks.
+//! Decided here: each thread counts for itself, in plain cells, so that a request costs an
+//! addition; whoever asks gets the sum. Groups and members are counted when somebody asks.
 
 mod errors;
 

@@ -174,9 +174,9 @@ impl Turn {
         self.inbox.push_back((shard, input));
     }
 
-    /// Takes a request in and executes it, unless others wait already: then it waits with them. Says
-    /// whether a [`run`](Self::run) is to follow soon. A request that only asks, as a heartbeat
-    /// does, needs none, and is answered without a turn.
+    /// Takes a request in and executes it, unless others wait already: then it waits with them.
+    /// Says whether a [`run`](Self::run) is to follow soon. A request that only asks, as a
+    /// heartbeat does, needs none, and is answered without a turn.
     pub fn at_once(&mut self, now: Now, shard: ShardId, input: Input, out: &mut Out) -> bool {
         if !self.inbox.is_empty() {
             self.push(shard, input);

@@ -338,7 +338,7 @@ fn what_config_prints_can_be_read_back() {
         "\"num.partitions\" = \"3\"  # from the command line; Kafka's default: \"1\"",
         "\"group.max.size\" = \"7\"  # from a variable; Kafka's default: \"2147483647\"",
         "# \"log.retention.ms\" is not set  # from the default; Kafka's default: none",
-        "# \"log.segment.bytes\" = \"1073741824\"  # from the default; Kafka's default: \"1073741824\"",
+        "# \"log.preallocate\" = \"false\"  # from the default; Kafka's default: \"false\"",
     ] {
         assert!(first.lines().any(|found| found == line), "{line} in {first}");
     }

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::describe_client_quotas_request::ComponentData;
-use kafka_protocol::messages::describe_user_scram_credentials_response::DescribeUserScramCredentialsResult;
+use kafka_protocol::messages::describe_user_scram_credentials_response as scram;
 use kafka_protocol::messages::{
     DescribeAclsResponse, DescribeClientQuotasRequest, DescribeClientQuotasResponse,
     DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
     ListPartitionReassignmentsResponse,
 };
 use kafka_protocol::protocol::StrBytes;
+use scram::DescribeUserScramCredentialsResult as ScramResult;
 
 use super::Error;
 
@@ -99,7 +100,7 @@ pub fn scram_credentials(
             let why = "Attempt to describe a user credential that does not exist";
             Error::new(ResponseError::ResourceNotFound, format!("{why}: {user}"))
         };
-        DescribeUserScramCredentialsResult::default()
+        ScramResult::default()
             .with_user(user)
             .with_error_code(error.code)
             .with_error_message(error.message)

@@ -46,7 +46,8 @@ pub struct ConfigDef {
     bound: &'static str,
 }
 
-/// Reads a table: a config a line, with tabs between its fields. Lines that begin with `#` are words.
+/// Reads a table: a config a line, with tabs between its fields. Lines that begin with `#` are
+/// words.
 pub fn table(text: &'static str) -> Table {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| parse(line).expect("a line of a table of configs")).collect()

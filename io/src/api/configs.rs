@@ -20,7 +20,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::config_def::{Candidate, ConfigDef, source};
 use super::{Error, INVALID_REQUEST, Node, group_configs, topic_configs, topic_name};
 use crate::catalog::{Configs, Resource, Topics};
-use crate::cli::{Effective, Kind, Settings, Source, known_settings};
+use crate::cli::{Effective, Kind, Settings, Source, known_settings, meaning};
 
 /// Types of resources.
 pub mod kind {
@@ -69,26 +69,45 @@ pub fn answer(request: &DescribeConfigsRequest, view: &View<'_>) -> DescribeConf
         match described {
             Ok(configs) => result
                 .with_error_message(Some(StrBytes::default()))
-                .with_configs(asked_for(asked, configs, request.include_synonyms)),
+                .with_configs(asked_for(asked, configs, request)),
             Err(error) => result.with_error_code(error.code).with_error_message(error.message),
         }
     });
     DescribeConfigsResponse::default().with_results(results.collect())
 }
 
-/// Only the names asked for, if any are; and synonyms only if they are.
+/// Only the names asked for, if any are; and synonyms and words only if they are.
 fn asked_for(
     asked: &DescribeConfigsResource,
     mut configs: Vec<DescribeConfigsResourceResult>,
-    synonyms: bool,
+    request: &DescribeConfigsRequest,
 ) -> Vec<DescribeConfigsResourceResult> {
     if let Some(names) = asked.configuration_keys.as_ref().filter(|names| !names.is_empty()) {
         configs.retain(|config| names.contains(&config.name));
     }
-    if !synonyms {
+    if !request.include_synonyms {
         configs.iter_mut().for_each(|config| config.synonyms.clear());
     }
+    if request.include_documentation {
+        configs.iter_mut().for_each(|config| {
+            let words = documentation(asked.resource_type, &config.name);
+            config.documentation = words.map(StrBytes::from_string);
+        });
+    }
     configs
+}
+
+/// What is said of a config: in our words, of those that have an effect. A topic's config means
+/// what the setting means that gives its default.
+fn documentation(of_kind: i8, name: &str) -> Option<String> {
+    let setting = match of_kind {
+        kind::TOPIC => topic_configs::CONFIGS.get(name)?.settings.first()?,
+        kind::BROKER => name,
+        _ => return None,
+    };
+    let words = meaning(setting)?;
+    let of_topic = words.strip_suffix(", unless the topic says").filter(|_| of_kind == kind::TOPIC);
+    Some(of_topic.unwrap_or(words).to_owned())
 }
 
 fn describe(

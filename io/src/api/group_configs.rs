@@ -1,6 +1,6 @@
 //! The configs of a group (KIP-848): which there are, and how far a group's may go from the
-//! broker's. They are of consumer groups of the newer protocol; a classic group's members choose for
-//! themselves.
+//! broker's. They are of consumer groups of the newer protocol; a classic group's members choose
+//! for themselves.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

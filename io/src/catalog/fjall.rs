@@ -1,8 +1,8 @@
 //! The catalog on disk: a keyspace of the database that it shares with the coordinator's journal.
 //!
-//! Rows: `t` and a topic's id for a topic; `g` with a kind and a name for the configs of a broker or
-//! group; `cluster`, `format`, `epoch`, `run` (how the last run
-//! ended, or how it stores while it lasts) and `producer` (the first id not handed out).
+//! Rows: `t` and a topic's id for a topic; `g` with a kind and a name for the configs of a broker
+//! or group; `cluster`, `format`, `epoch`, `run` (how the last run ended, or how it stores while it
+//! lasts) and `producer` (the first id not handed out).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

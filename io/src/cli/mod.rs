@@ -92,7 +92,7 @@ struct ServeArgs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Run the broker.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Print this.
     Print(String),
 }
@@ -170,13 +170,13 @@ impl Cli {
         }
         let settings = resolve(given)?;
         let data = if args.ephemeral { Data::Ephemeral } else { Data::Folder(args.data) };
-        Ok(Action::Serve(Serve { settings, data, admin: args.admin }))
+        Ok(Action::Serve(Box::new(Serve { settings, data, admin: args.admin })))
     }
 
     /// What the broker is to run with, of a command line that runs it, without variables.
     pub fn serve(self) -> Result<Serve, CliError> {
         match self.action(&mut std::iter::empty())? {
-            Action::Serve(serve) => Ok(serve),
+            Action::Serve(serve) => Ok(*serve),
             Action::Print(_) => unreachable!("this command line does not run the broker"),
         }
     }

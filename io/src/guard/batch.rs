@@ -55,7 +55,8 @@ impl Compression {
     }
 }
 
-/// The 61 bytes in front of the records of a batch, as they are; see [`check`](super::check::check) for what is right.
+/// The 61 bytes in front of the records of a batch, as they are; see [`check`](super::check::check)
+/// for what is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchHeader {
     /// Offset of the first record.
@@ -130,7 +131,8 @@ impl BatchHeader {
         }
     }
 
-    /// The records of a batch that was checked: all behind its header, unpacked if it is compressed.
+    /// The records of a batch that was checked: all behind its header, unpacked if it is
+    /// compressed.
     pub fn unpacked<'a>(&self, batch: &'a [u8]) -> Result<Cow<'a, [u8]>, UnpackError> {
         let body = batch.get(HEADER_BYTES..).unwrap_or_default();
         match self.compression() {
@@ -144,8 +146,8 @@ impl BatchHeader {
         self.attributes & i16::from(APPEND_TIME) != 0
     }
 
-    /// The time until which the tombstones of a batch that was compacted stay, in milliseconds since
-    /// 1970 (KIP-534).
+    /// The time until which the tombstones of a batch that was compacted stay, in milliseconds
+    /// since 1970 (KIP-534).
     pub fn delete_horizon(&self) -> Option<i64> {
         (self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
     }
@@ -187,7 +189,8 @@ fn field<const N: usize>(head: &[u8; HEADER_BYTES], at: usize) -> [u8; N] {
     std::array::from_fn(|n| head[at + n])
 }
 
-/// Sets the greatest time of a batch's records; `is_append` says that it is the time of all of them.
+/// Sets the greatest time of a batch's records; `is_append` says that it is the time of all of
+/// them.
 pub fn set_max_timestamp(batch: &mut [u8], time: i64, is_append: bool) {
     if is_append {
         batch[CHECKED_FROM + 1] |= APPEND_TIME;

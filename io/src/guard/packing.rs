@@ -1,6 +1,6 @@
 //! The records of a compressed batch: unpacked within a limit, and packed again.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
@@ -34,8 +34,8 @@ pub enum UnpackError {
     },
 }
 
-/// The bytes that were packed, of which there may be `most`. What is asked of memory stays below
-/// twice that.
+/// The bytes that were packed, of which there may be `most`. No more memory is asked for than those
+/// bytes, about: what is too much is counted, and not kept.
 pub fn unpack(
     compression: Compression,
     packed: &[u8],
@@ -44,22 +44,56 @@ pub fn unpack(
     let damaged = UnpackError::Damaged { compression };
     match compression {
         Compression::None => Ok(packed.to_vec()),
-        Compression::Gzip => read(MultiGzDecoder::new(packed), damaged, most),
-        Compression::Lz4 => read(lz4_flex::frame::FrameDecoder::new(packed), damaged, most),
+        Compression::Gzip => read(|| Ok(MultiGzDecoder::new(packed)), most).map_err(damaged.or()),
+        Compression::Lz4 => {
+            let open = || Ok(lz4_flex::frame::FrameDecoder::new(packed));
+            read(open, most).map_err(damaged.or())
+        }
         Compression::Zstd => {
-            let mut decoder =
-                zstd::stream::read::Decoder::with_buffer(packed).map_err(|_| damaged)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(|_| damaged)?;
-            read(decoder, damaged, most)
+            let open = || {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(packed)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+                Ok(decoder)
+            };
+            read(open, most).map_err(damaged.or())
         }
         Compression::Snappy => unpack_snappy(packed, damaged, most),
     }
 }
 
-fn read(from: impl Read, damaged: UnpackError, most: usize) -> Result<Vec<u8>, UnpackError> {
+impl UnpackError {
+    /// What is said where a reader fails, unless there was too much.
+    fn or(self) -> impl Fn(Option<UnpackError>) -> UnpackError {
+        move |fault| fault.unwrap_or(self)
+    }
+}
+
+/// Bytes that are read before it is known how many there are.
+const PIECE: usize = 1 << 20;
+
+/// Reads all that there is: small things at once, large ones are counted first. Without an error of
+/// ours the reader has failed.
+fn read<R: Read>(
+    open: impl Fn() -> io::Result<R>,
+    most: usize,
+) -> Result<Vec<u8>, Option<UnpackError>> {
+    let failed = |_| None;
+    let piece = PIECE.min(most);
     let mut bytes = Vec::new();
-    from.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|_| damaged)?;
-    if bytes.len() > most { Err(UnpackError::TooLarge { most }) } else { Ok(bytes) }
+    let mut from = open().map_err(failed)?;
+    let read = from.by_ref().take(piece as u64).read_to_end(&mut bytes).map_err(failed)?;
+    if read < piece {
+        return Ok(bytes);
+    }
+    let mut rest = from.take((most - piece) as u64 + 1);
+    let rest = io::copy(&mut rest, &mut io::sink()).map_err(failed)?;
+    let total = piece + usize::try_from(rest).unwrap_or(usize::MAX);
+    if total > most {
+        return Err(Some(UnpackError::TooLarge { most }));
+    }
+    let mut bytes = Vec::with_capacity(total);
+    open().map_err(failed)?.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// Java's clients pack blocks, each with its length in front; others pack all at once.

@@ -237,8 +237,8 @@ impl Homes {
         self.ask(find)
     }
 
-    /// Counts the bytes of a partition, from its start or from an offset: [`Outcome::Size`], or that
-    /// it failed. None of one that was never written to.
+    /// Counts the bytes of a partition, from its start or from an offset: [`Outcome::Size`], or
+    /// that it failed. None of one that was never written to.
     pub fn measure(
         &mut self,
         key: PartitionKey,

@@ -148,9 +148,9 @@ impl Partition {
     /// Decides on a batch that [`check`](crate::guard::check::check) has let through, at `now` in
     /// milliseconds since 1970, and gives it its offsets.
     ///
-    /// Only base offset and leader epoch are set, which the checksum does not cover; and the greatest
-    /// time, where the producer's is wrong or the topic wants that of the append. `token` is the one
-    /// that the append is submitted with, and must not be in use.
+    /// Only base offset and leader epoch are set, which the checksum does not cover; and the
+    /// greatest time, where the producer's is wrong or the topic wants that of the append. `token`
+    /// is the one that the append is submitted with, and must not be in use.
     pub fn append(
         &mut self,
         token: u64,

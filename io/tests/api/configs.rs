@@ -150,6 +150,26 @@ fn a_setting_that_was_changed_stands_before_those_it_hides() {
 }
 
 #[test]
+fn what_a_config_means_is_told_where_it_is_asked_for() {
+    let words = |kind: i8, of: &'static str, name: &'static str| {
+        let request = DescribeConfigsRequest::default()
+            .with_resources(vec![resource(kind, of, Some(&[name]))])
+            .with_include_documentation(true);
+        let (topics, configs) = (Topics::new([topic("t", 1, 1)]), Configs::new());
+        let settings = settings(&[]);
+        let (topics, configs, node) = (&topics, &configs, &node());
+        let view = View { topics, configs, settings: &settings, node };
+        let told = configs::answer(&request, &view).results.remove(0).configs.remove(0);
+        told.documentation.map(|words| words.to_string())
+    };
+    let partitions = "partitions of a topic if nobody says";
+    assert_eq!(words(BROKER, "1", "num.partitions").as_deref(), Some(partitions));
+    let kept = "how long records are kept, -1 for ever";
+    assert_eq!(words(TOPIC, "t", "retention.ms").as_deref(), Some(kept));
+    assert_eq!(words(BROKER, "1", "log.segment.bytes"), None, "it has no effect");
+}
+
+#[test]
 fn a_groups_configs_stand_before_the_brokers_settings() {
     let keys = ["consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"];
     let told = asked(vec![resource(32, "g", Some(&keys))], true, &settings(&[]));

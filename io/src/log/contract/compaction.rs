@@ -17,6 +17,9 @@ const RETENTION: i64 = 1000;
 /// Key and value of a record; no value is a tombstone.
 type Pair<'a> = (&'a str, Option<&'a str>);
 
+/// Offset, key and value of a record.
+type Stored = (i64, String, Option<String>);
+
 /// A record set of one batch of records with keys, all of one time.
 pub fn keyed_set(pairs: &[Pair<'_>], compression: Compression, producer: (i64, i16)) -> Bytes {
     let mut plain = Vec::new();
@@ -78,7 +81,7 @@ impl Opened {
     }
 
     /// Offset, key and value of every record, and attributes of every batch that is read.
-    fn records(&mut self, key: PartitionKey) -> (Vec<(i64, String, Option<String>)>, Vec<i16>) {
+    fn records(&mut self, key: PartitionKey) -> (Vec<Stored>, Vec<i16>) {
         let end = self.home(key).end();
         let (mut records, mut attributes) = (Vec::new(), Vec::new());
         for bytes in self.read(key, 0, end) {
@@ -103,7 +106,7 @@ impl Opened {
     }
 }
 
-fn told(all: &[(i64, &str, Option<&str>)]) -> Vec<(i64, String, Option<String>)> {
+fn told(all: &[(i64, &str, Option<&str>)]) -> Vec<Stored> {
     let all = all.iter();
     all.map(|(at, key, value)| (*at, key.to_string(), value.map(str::to_owned))).collect()
 }
