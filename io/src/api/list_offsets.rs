@@ -37,19 +37,20 @@ pub(super) async fn answer(
     request: ListOffsetsRequest,
     version: i16,
 ) -> ListOffsetsResponse {
-    // Of a partition that is named twice this is told once.
+    // Of a partition that is named twice this is told once, where it is named first.
     let twice = named_twice(&request);
+    let mut told = BTreeSet::new();
     let mut response = ListOffsetsResponse::default();
     let mut by_home: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
-    for (t, asked) in request.topics.iter().enumerate() {
+    for asked in &request.topics {
+        let t = response.topics.len();
         let topics = thread.topics();
         let topic = place::topic(&topics, false, &asked.name, uuid::Uuid::nil());
         let mut answers = Vec::with_capacity(asked.partitions.len());
-        let mut told = BTreeSet::new();
         for part in &asked.partitions {
             let index = part.partition_index;
             let named_twice = twice.contains(&(asked.name.as_str(), index));
-            if named_twice && !told.insert(index) {
+            if named_twice && !told.insert((asked.name.as_str(), index)) {
                 continue;
             }
             let checked = if named_twice {
@@ -69,6 +70,9 @@ pub(super) async fn answer(
                 let part = Part { at: (t, p), key, timestamp, leader_epoch };
                 by_home.entry(thread.home_of(key.topic_id, index)).or_default().push(part);
             }
+        }
+        if answers.is_empty() && !asked.partitions.is_empty() {
+            continue;
         }
         response.topics.push(
             ListOffsetsTopicResponse::default()
