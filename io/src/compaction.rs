@@ -71,7 +71,16 @@ async fn sweep(
     }
     match compact(thread, key, done.to, end - 1, &rules).await {
         Ok(to) => *done = Progress { to: to.max(done.to), dirty_since: None },
+        Err(_) if !thread.has_partition(key) => {}
         Err(cause) => tracing::error!("{key:?} is not compacted: {cause}"),
+    }
+}
+
+/// Where a partition begins, unless it was deleted meanwhile.
+fn start_of(thread: &Thread, key: PartitionKey) -> Result<i64, String> {
+    match thread.has_partition(key) {
+        true => Ok(thread.homes().borrow_mut().partition(key).start()),
+        false => Err("it is deleted".to_owned()),
     }
 }
 
@@ -121,7 +130,7 @@ async fn compact(
         Outcome::Indexed(latest) => latest,
         other => return Err(format!("{other:?}")),
     };
-    let mut next = Some(thread.homes().borrow_mut().partition(key).start());
+    let mut next = Some(start_of(thread, key)?);
     while let Some(from) = next {
         next = thin(thread, key, from, &latest, now, rules).await?;
     }
@@ -139,6 +148,7 @@ async fn thin(
     now: i64,
     rules: &TopicRules,
 ) -> Result<Option<i64>, String> {
+    start_of(thread, key)?;
     let kept = thread.homes().borrow_mut().partition(key).producers().batches().collect();
     let delete_retention = i64::try_from(rules.delete_retention.as_millis()).unwrap_or(i64::MAX);
     let thin = Thin {

@@ -93,6 +93,7 @@ impl Core {
             journal: self.journal.handle(wake),
             completions: Vec::new(),
             advised: Advised::default(),
+            sweeps: JoinSet::new(),
             stopping: None,
         };
         (thread, rest)
@@ -104,6 +105,8 @@ struct Loop {
     journal: Box<dyn Journal>,
     completions: Vec<Completion>,
     advised: Advised,
+    /// What goes over partitions now and then; a stop does not wait for it.
+    sweeps: JoinSet<()>,
     /// Told when this thread is quiet, while the broker stops.
     stopping: Option<oneshot::Sender<()>>,
 }
@@ -114,9 +117,8 @@ pub(crate) async fn run(core: Core, started: impl FnOnce(&Rc<Thread>)) {
     debug_assert!(thread.index != OWNER || thread.owner.borrow().is_some());
     started(&thread);
     thread.create_offsets_topic();
-    let mut background = JoinSet::new();
-    background.spawn_local(retention::sweep_again_and_again(Rc::clone(&thread)));
-    background.spawn_local(compaction::sweep_again_and_again(Rc::clone(&thread)));
+    own.sweeps.spawn_local(retention::sweep_again_and_again(Rc::clone(&thread)));
+    own.sweeps.spawn_local(compaction::sweep_again_and_again(Rc::clone(&thread)));
     thread.turn.borrow_mut().start(&mut thread.out.borrow_mut());
     own.carry_out(&thread);
     let mut sleep = pin!(thread.clock().sleep_until(Instant::default()));
@@ -212,6 +214,7 @@ impl Loop {
             Message::Wake => {}
             Message::Stop(quiet) => {
                 self.stopping = Some(quiet);
+                self.sweeps.abort_all();
                 thread.acceptors.borrow_mut().drain(..).for_each(|task| task.abort());
                 thread.turn.borrow_mut().resign();
                 thread.homes.borrow_mut().stop();

@@ -16,6 +16,8 @@ pub const LENGTH_OVERHEAD: usize = 12;
 pub(super) const CHECKED_FROM: usize = 21;
 /// Where magic is: a set that ends before it holds no batch.
 pub(super) const MAGIC_AT: usize = 16;
+/// The bits of the attributes that say how the records are compressed, as a [`Compression`].
+pub const COMPRESSION: i16 = 0x07;
 /// The bit of the attributes that says that times are those of the append.
 const APPEND_TIME: u8 = 0x08;
 /// The bit of the attributes that says that the base time is the one until which tombstones stay.
@@ -121,7 +123,7 @@ impl BatchHeader {
 
     /// The kind of compression, or `None` for a number that names none.
     pub fn compression(&self) -> Option<Compression> {
-        match self.attributes & 7 {
+        match self.attributes & COMPRESSION {
             0 => Some(Compression::None),
             1 => Some(Compression::Gzip),
             2 => Some(Compression::Snappy),

@@ -16,7 +16,9 @@ use hashbrown::HashMap;
 use super::entry::Entry;
 use super::search::{Cause, Source};
 use super::{Batch, Outcome, PartitionKey};
-use crate::guard::batch::{BatchHeader, Compression, DELETE_HORIZON, HEADER_BYTES, seal};
+use crate::guard::batch::{
+    BatchHeader, COMPRESSION, Compression, DELETE_HORIZON, HEADER_BYTES, seal,
+};
 use crate::guard::packing::pack;
 use crate::guard::record::{Record, Records};
 
@@ -173,22 +175,25 @@ fn rewritten(
     records: &[Record<'_>],
     horizon: Option<i64>,
 ) -> Batch {
-    let compression = header.compression().unwrap_or(Compression::None);
+    // One that is empty is packed in no way, as there is nothing to unpack.
+    let compression = match records.is_empty() {
+        true => Compression::None,
+        false => header.compression().unwrap_or(Compression::None),
+    };
     let base_timestamp = horizon.unwrap_or(header.base_timestamp);
     let greatest = records.iter().map(|record| record.timestamp).max();
     let max_timestamp = greatest.unwrap_or(header.max_timestamp);
     let mut plain = Vec::new();
     records.iter().for_each(|record| record.write(base_timestamp, &mut plain));
-    let body = match records.is_empty() {
-        true => Vec::new(),
-        false => pack(compression, &plain),
-    };
+    let body = pack(compression, &plain);
     let mut batch = BytesMut::with_capacity(HEADER_BYTES + body.len());
     let header = BatchHeader {
         batch_length: 0,
         base_timestamp,
         max_timestamp,
-        attributes: header.attributes | if horizon.is_some() { DELETE_HORIZON } else { 0 },
+        attributes: header.attributes & !COMPRESSION
+            | compression as i16
+            | if horizon.is_some() { DELETE_HORIZON } else { 0 },
         record_count: i32::try_from(records.len()).unwrap_or(i32::MAX),
         ..*header
     };

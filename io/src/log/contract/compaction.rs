@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::{Open, Opened, T, partition, topic};
-use crate::guard::batch::{BatchHeader, Compression, HEADER_BYTES, seal};
+use crate::guard::batch::{BatchHeader, Compression, seal};
 use crate::guard::packing::pack;
 use crate::guard::record::{Record, Records};
 use crate::log::{Index, Operation, Outcome, PartitionKey, Thin};
@@ -89,10 +89,7 @@ impl Opened {
             assert_eq!(header.crc, crc32c::crc32c(&bytes[21..]));
             assert_eq!(header.size(), bytes.len());
             attributes.push(header.attributes);
-            let body = match header.record_count {
-                0 => bytes[HEADER_BYTES..].to_vec().into(),
-                _ => header.unpacked(&bytes).expect("it is unpacked"),
-            };
+            let body = header.unpacked(&bytes).expect("it is unpacked");
             for record in Records::new(&header, &body) {
                 let record = record.expect("a record");
                 assert_eq!(record.timestamp, T);
@@ -118,7 +115,7 @@ pub(super) fn the_last_record_of_each_key_stays(open: Open<'_>) {
     opened.append(one, &keyed_set(&[("a", Some("1")), ("b", Some("1"))], none, (-1, -1)));
     let packed = keyed_set(&[("a", Some("2")), ("c", Some("2"))], Compression::Gzip, (-1, -1));
     opened.append(one, &packed);
-    opened.append(one, &keyed_set(&[("d", Some("3"))], none, (9, 0)));
+    opened.append(one, &keyed_set(&[("d", Some("3"))], Compression::Zstd, (9, 0)));
     opened.append(
         one,
         &keyed_set(&[("b", None), ("a", Some("4")), ("d", Some("4"))], none, (-1, -1)),
