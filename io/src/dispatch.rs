@@ -36,26 +36,10 @@ pub enum Verdict {
     Move(usize, Bytes),
 }
 
-/// Where a request came from, for the handlers of [`api`].
-#[derive(Debug, Clone)]
-pub struct ConnContext {
-    /// The two ends of the connection.
-    pub ends: Ends,
-    /// The client id of the request's header, empty where it is null. Shares the frame.
-    pub client_id: Text,
-}
-
-impl ConnContext {
-    /// Where the client reaches a broker; none for a node that there is not.
-    #[must_use]
-    pub fn endpoint(&self, thread: &Thread, node: NodeId) -> Option<Endpoint> {
-        endpoint(thread, &self.ends, node)
-    }
-}
-
 /// Where the client of a connection reaches a broker: what its listener advertises, else where that
-/// listens, and where that is a wildcard, the address that the client reached.
-fn endpoint(thread: &Thread, ends: &Ends, node: NodeId) -> Option<Endpoint> {
+/// listens, and where that is a wildcard, the address that the client reached. None for a node that
+/// there is not.
+pub(crate) fn endpoint(thread: &Thread, ends: &Ends, node: NodeId) -> Option<Endpoint> {
     if node.0 != thread.shared().identity.node_id {
         return None;
     }
@@ -113,10 +97,9 @@ pub fn begin(
         }
         Call::Broker(request) => {
             drop(frame);
-            let context = ConnContext { ends: ends.clone(), client_id };
-            let thread = Rc::clone(thread);
+            let (thread, ends) = (Rc::clone(thread), ends.clone());
             Work::Broker(Box::pin(async move {
-                api::handle(&thread, &context, request, shape.version).await
+                api::handle(&thread, &ends, request, shape.version).await
             }))
         }
     };
@@ -134,7 +117,10 @@ impl Executing {
             },
             Work::Broker(handling) => match ready!(handling.as_mut().poll(cx)) {
                 Answer::Send(response) => Reply::Broker(response),
-                Answer::Silent => return Poll::Ready(Verdict::Silent),
+                Answer::Silent => {
+                    thread.counters.answered(self.shape.key, 0);
+                    return Poll::Ready(Verdict::Silent);
+                }
                 Answer::Close => return Poll::Ready(Verdict::Close),
             },
         };

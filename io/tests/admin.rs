@@ -52,7 +52,7 @@ fn samples(address: &str) -> BTreeMap<String, f64> {
 #[test]
 fn an_operator_is_told_over_http() {
     let mut broker = Broker::start(&["--ephemeral", "--admin", "127.0.0.1:0"]);
-    let admin = broker.admin();
+    let admin = broker.hear("admin on ");
     let ok = ("HTTP/1.1 200 OK".to_owned(), "ok\n".to_owned());
     let brief = |(status, _, body): (String, String, String)| (status, body);
     assert_eq!(brief(get(&admin, "/healthz")), ok);

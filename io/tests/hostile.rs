@@ -6,9 +6,6 @@
 
 #[path = "support/broker.rs"]
 mod broker;
-#[path = "guard/build.rs"]
-#[allow(dead_code, reason = "it can build more than is wanted here")]
-mod build;
 #[path = "support/wire.rs"]
 mod wire;
 
@@ -17,8 +14,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use broker::Broker;
-use build::{Batch, record, sized};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use flate2::write::GzEncoder;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -28,10 +24,14 @@ use kafka_protocol::messages::{
     JoinGroupRequest, ProduceRequest, RequestHeader, TopicName, join_group_request,
 };
 use kafka_protocol::protocol::{Encodable, Request, StrBytes};
+use quorate_io::guard::batch::{BatchHeader, Compression, seal};
+use quorate_io::log::contract::record_set;
 use rlimit::Resource;
 use wire::Connection;
 
 const MIB: usize = 1 << 20;
+/// Nobody in particular.
+const ANYONE: (i64, i16) = (-1, -1);
 const UNKNOWN_MEMBER_ID: i16 = 25;
 const MESSAGE_TOO_LARGE: i16 = 10;
 const INVALID_GROUP_ID: i16 = 24;
@@ -80,7 +80,7 @@ impl Case {
 
     /// Resident memory in bytes: `VmRSS` now, `VmHWM` at most so far.
     fn memory(&self, which: &str) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.broker.id()));
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.broker.child.id()));
         let status = status.expect("the process lives");
         let line = status.lines().find(|line| line.starts_with(which)).expect("a line");
         let kib: usize = line.split_whitespace().nth(1).expect("a number").parse().expect("digits");
@@ -115,8 +115,8 @@ fn is_closed(stream: &mut TcpStream) -> bool {
     matches!(stream.read(&mut [0; 16]), Ok(0) | Err(_))
 }
 
-fn produce(set: Vec<u8>) -> ProduceRequest {
-    let partition = PartitionProduceData::default().with_records(Some(Bytes::from(set)));
+fn produce(set: Bytes) -> ProduceRequest {
+    let partition = PartitionProduceData::default().with_records(Some(set));
     let topic = TopicProduceData::default()
         .with_name(TopicName(s("t")))
         .with_partition_data(vec![partition]);
@@ -142,7 +142,7 @@ fn who_announces_much_and_sends_little_takes_little_memory() {
 fn who_reads_nothing_takes_memory_for_a_few_answers_only() {
     let mut case = Case::new(&["queued.max.request.bytes=-1"]);
     assert_eq!(case.create("t"), 0);
-    let large = Batch::of(&[&[7; 500_000]]).bytes();
+    let large = record_set(&[&[7; 500_000]], 0, ANYONE, -1);
     for _ in 0..8 {
         let told = case.other.call(9, &produce(large.clone())).expect("an answer");
         assert_eq!(told.responses[0].partition_responses[0].error_code, 0);
@@ -218,7 +218,14 @@ fn bombs_do_not_go_off() {
     let zeros = vec![0; MIB];
     (0..512).for_each(|_| packed.write_all(&zeros).expect("memory takes it"));
     let body = packed.finish().expect("memory takes it");
-    let bomb = Batch { body, attributes: 1, ..Batch::of(&[b""]) }.bytes();
+    let plain = record_set(&[b""], 0, ANYONE, -1);
+    let mut header = BatchHeader::parse(&plain).expect("a header");
+    header.attributes = Compression::Gzip as i16;
+    let mut bomb = BytesMut::new();
+    header.write(&mut bomb);
+    bomb.extend_from_slice(&body);
+    seal(&mut bomb);
+    let bomb = bomb.freeze();
     for _ in 0..3 {
         let told = case.other.call(9, &produce(bomb.clone())).expect("an answer");
         assert_eq!(told.responses[0].partition_responses[0].error_code, MESSAGE_TOO_LARGE);
@@ -226,8 +233,7 @@ fn bombs_do_not_go_off() {
     let taken = case.memory("VmHWM").saturating_sub(before);
     println!("{taken} bytes for a bomb of 512 MiB");
     assert!(taken < 16 * MIB, "{taken} bytes for a bomb of 512 MiB");
-    let good = Batch { body: record(0, 0, &sized(b"a")), ..Batch::of(&[b""]) }.bytes();
-    let told = case.other.call(9, &produce(good)).expect("an answer");
+    let told = case.other.call(9, &produce(plain)).expect("an answer");
     assert_eq!(told.responses[0].partition_responses[0].error_code, 0);
 }
 

@@ -14,8 +14,9 @@ use super::{
     topic_partitions, topics, versions,
 };
 use crate::catalog::Operation;
+use crate::connection::Ends;
 use crate::core_thread::Thread;
-use crate::dispatch::ConnContext;
+use crate::dispatch::endpoint;
 use crate::wire::{BrokerRequest, BrokerResponse};
 
 /// What a handler gives back.
@@ -43,13 +44,13 @@ impl<R> Answer<R> {
 /// Answers a request.
 pub async fn handle(
     thread: &Rc<Thread>,
-    context: &ConnContext,
+    ends: &Ends,
     request: BrokerRequest,
     version: i16,
 ) -> Answer<BrokerResponse> {
     let shared = Rc::clone(thread);
     let entropy = &mut |bytes: &mut [u8]| (shared.shared().entropy)(bytes);
-    let Some(node) = this_node(thread, context) else { return Answer::Close };
+    let Some(node) = this_node(thread, ends) else { return Answer::Close };
     use BrokerResponse as To;
     Answer::Send(match request {
         BrokerRequest::ApiVersions(asked) => {
@@ -151,10 +152,10 @@ fn with_view<R>(thread: &Thread, node: &Node, look: impl FnOnce(&View<'_>) -> R)
 }
 
 /// This node, at the address that the client of a connection reaches it at.
-fn this_node(thread: &Thread, context: &ConnContext) -> Option<Node> {
+fn this_node(thread: &Thread, ends: &Ends) -> Option<Node> {
     let identity = &thread.shared().identity;
     let id = identity.node_id;
-    let endpoint = context.endpoint(thread, NodeId(id))?;
+    let endpoint = endpoint(thread, ends, NodeId(id))?;
     Some(Node {
         cluster_id: identity.cluster_id.as_str().into(),
         id,

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 /// A broker that serves. Dropping it is `kill -9`.
 pub struct Broker {
-    child: Child,
+    /// Its process.
+    pub child: Child,
     said: mpsc::Receiver<String>,
     /// The address it listens on.
     pub address: String,
@@ -37,14 +38,8 @@ impl Broker {
         broker
     }
 
-    /// Its process id.
-    #[allow(dead_code, reason = "not every test asks for it")]
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// The rest of the next line that begins so.
-    fn hear(&mut self, beginning: &str) -> String {
+    /// The rest of the next line on its standard output that begins so.
+    pub fn hear(&mut self, beginning: &str) -> String {
         loop {
             let line = self.said.recv_timeout(Duration::from_secs(60));
             let line = line.unwrap_or_else(|_| {
@@ -55,12 +50,6 @@ impl Broker {
                 return rest.trim().to_owned();
             }
         }
-    }
-
-    /// The address of the operator's endpoint, which is said after that of clients.
-    #[allow(dead_code, reason = "not every test asks for it")]
-    pub fn admin(&mut self) -> String {
-        self.hear("admin on ")
     }
 }
 
