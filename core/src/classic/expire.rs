@@ -12,7 +12,7 @@ impl Group {
     pub(crate) fn session_fired(&mut self, cx: &mut Cx<'_>, id: &MemberId) {
         let live = &mut self.live;
         let key = TimerKey::Session(cx.id.clone(), id.clone());
-        if let Some(timer) = live.pending_join.remove(id) {
+        if let Some(timer) = live.take_pending_join(id) {
             cx.note_timer(&key, TimerEvent::Fired);
             cx.env.timers.discard(&timer);
             if live.state == State::PreparingRebalance && live.all_joined() {

@@ -124,7 +124,7 @@ impl Group {
         if live.state == State::PreparingRebalance && live.previous == State::Empty {
             live.new_member_added = true;
         }
-        if let Some(timer) = live.pending_join.remove(&id) {
+        if let Some(timer) = live.take_pending_join(&id) {
             cx.env.timers.discard(&timer);
         }
         if live.members.is_empty() {
@@ -182,7 +182,7 @@ impl ClassicGroup {
     /// A join over the size limit takes its id out of the group, without looking at what follows
     /// from that.
     fn forget(&mut self, cx: &mut Cx<'_>, id: &MemberId) {
-        if let Some(timer) = self.pending_join.remove(id) {
+        if let Some(timer) = self.take_pending_join(id) {
             cx.env.timers.discard(&timer);
         }
         if self.members.contains(id) {

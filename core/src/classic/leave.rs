@@ -50,7 +50,7 @@ impl Group {
             live.evict(cx, &id);
             return Ok(id);
         }
-        if let Some(timer) = live.pending_join.remove(&leaver.member_id) {
+        if let Some(timer) = live.take_pending_join(&leaver.member_id) {
             cx.env.timers.discard(&timer);
             return Ok(leaver.member_id.detached());
         }

@@ -1,11 +1,10 @@
 //! The members of a classic group, by id and in the order in which they joined.
 
-use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 use crate::id::{InstanceId, MemberId, Millis, Text, Token};
 use crate::request::Protocol;
@@ -45,11 +44,26 @@ impl Member {
 }
 
 /// Members by id, and ids by the order of joining.
+///
+/// Most groups are small, and there are many: what a group of one keeps is what it needs. So the
+/// table holds pointers only, and the order is a list, which is as long as its group is large.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Members {
-    by_id: HashMap<MemberId, (u64, Member), FixedState>,
-    order: BTreeMap<u64, MemberId>,
+    by_id: HashTable<Box<Seated>>,
+    /// Sorted by the first.
+    order: Vec<(u64, MemberId)>,
     next: u64,
+}
+
+/// A member and its place in the order of joining.
+#[derive(Debug, Clone)]
+struct Seated {
+    seq: u64,
+    member: Member,
+}
+
+fn hash(id: &MemberId) -> u64 {
+    FixedState::default().hash_one(id)
 }
 
 impl Members {
@@ -62,22 +76,25 @@ impl Members {
     }
 
     pub(crate) fn contains(&self, id: &MemberId) -> bool {
-        self.by_id.contains_key(id)
+        self.get(id).is_some()
     }
 
     pub(crate) fn get(&self, id: &MemberId) -> Option<&Member> {
-        self.by_id.get(id).map(|(_, member)| member)
+        let seated = self.by_id.find(hash(id), |seated| seated.member.id == *id)?;
+        Some(&seated.member)
     }
 
     pub(crate) fn get_mut(&mut self, id: &MemberId) -> Option<&mut Member> {
-        self.by_id.get_mut(id).map(|(_, member)| member)
+        let seated = self.by_id.find_mut(hash(id), |seated| seated.member.id == *id)?;
+        Some(&mut seated.member)
     }
 
     /// The session of each member, oldest first.
     pub(crate) fn each_session(&mut self, mut visit: impl FnMut(&MemberId, &mut Timer)) {
-        for id in self.order.values() {
-            if let Some((_, member)) = self.by_id.get_mut(id) {
-                visit(id, &mut member.session);
+        for (_, id) in &self.order {
+            let found = self.by_id.find_mut(hash(id), |seated| seated.member.id == *id);
+            if let Some(seated) = found {
+                visit(id, &mut seated.member.session);
             }
         }
     }
@@ -86,32 +103,53 @@ impl Members {
     pub(crate) fn push(&mut self, member: Member) {
         let seq = self.next;
         self.next += 1;
-        self.order.insert(seq, member.id.clone());
-        self.by_id.insert(member.id.clone(), (seq, member));
+        if self.order.is_empty() {
+            self.order.reserve_exact(1);
+        }
+        self.order.push((seq, member.id.clone()));
+        self.seat(seq, member);
+    }
+
+    fn seat(&mut self, seq: u64, member: Member) {
+        let seated = Box::new(Seated { seq, member });
+        self.by_id.insert_unique(hash(&seated.member.id), seated, |other| hash(&other.member.id));
+    }
+
+    fn unseat(&mut self, id: &MemberId) -> Option<Seated> {
+        let found = self.by_id.find_entry(hash(id), |seated| seated.member.id == *id).ok()?;
+        Some(*found.remove().0)
+    }
+
+    fn place(&self, seq: u64) -> Option<usize> {
+        self.order.binary_search_by_key(&seq, |(seq, _)| *seq).ok()
     }
 
     pub(crate) fn remove(&mut self, id: &MemberId) -> Option<Member> {
-        let (seq, member) = self.by_id.remove(id)?;
-        self.order.remove(&seq);
+        let Seated { seq, member } = self.unseat(id)?;
+        if let Some(place) = self.place(seq) {
+            self.order.remove(place);
+        }
         Some(member)
     }
 
     /// Puts a member in the place of another; the other, if there was one.
     pub(crate) fn replace(&mut self, old: &MemberId, member: Member) -> Option<Member> {
-        let (seq, old) = self.by_id.remove(old)?;
-        self.order.insert(seq, member.id.clone());
-        self.by_id.insert(member.id.clone(), (seq, member));
+        let Seated { seq, member: old } = self.unseat(old)?;
+        if let Some(place) = self.place(seq) {
+            self.order[place].1 = member.id.clone();
+        }
+        self.seat(seq, member);
         Some(old)
     }
 
     /// The members, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.order.values().filter_map(|id| self.get(id))
+        self.ids().filter_map(|id| self.get(id))
     }
 
     /// Their ids, oldest first.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &MemberId> {
-        self.order.values()
+        self.order.iter().map(|(_, id)| id)
     }
 }
 

@@ -59,7 +59,8 @@ pub(crate) struct ClassicGroup {
     /// Set while the join phase is an initial one.
     pub(crate) initial: Option<InitialDelay>,
     /// `None` is unknown: then a group of consumers counts as subscribed to everything.
-    pub(crate) subscribed: Option<BTreeSet<TopicName>>,
+    /// Sorted, each topic once.
+    pub(crate) subscribed: Option<Box<[TopicName]>>,
     pub(crate) join_timer: Timer,
     pub(crate) sync_timer: Timer,
 }
@@ -126,7 +127,29 @@ impl ClassicGroup {
         self.supported.iter().find(|(known, _)| known == name).map_or(0, |(_, count)| *count)
     }
 
+    /// Takes back an id that was handed out. Here and below: a map that has become empty gives its
+    /// memory back, for most groups never need it again.
+    pub(crate) fn take_pending_join(&mut self, id: &MemberId) -> Option<Timer> {
+        let timer = self.pending_join.remove(id);
+        if self.pending_join.is_empty() {
+            self.pending_join = BTreeMap::new();
+        }
+        timer
+    }
+
+    /// A member is not waited for to sync; whether it was.
+    fn take_pending_sync(&mut self, id: &MemberId) -> bool {
+        let was_pending = self.pending_sync.remove(id);
+        if self.pending_sync.is_empty() {
+            self.pending_sync = BTreeSet::new();
+        }
+        was_pending
+    }
+
     fn count_protocols(&mut self, protocols: &[Protocol]) {
+        if self.supported.is_empty() {
+            self.supported.reserve_exact(protocols.len());
+        }
         for protocol in protocols {
             match self.supported.iter_mut().find(|(name, _)| *name == protocol.name) {
                 Some((_, count)) => *count += 1,

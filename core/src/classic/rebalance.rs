@@ -91,7 +91,7 @@ impl ClassicGroup {
         if let Some(instance) = &member.instance_id {
             self.static_members.remove(instance);
         }
-        self.pending_sync.remove(id);
+        self.take_pending_sync(id);
         if let Some(token) = member.sync.take() {
             cx.env.dropped(cx.out, token, crate::effect::Dropped::MemberLeft);
         }

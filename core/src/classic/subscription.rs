@@ -65,7 +65,7 @@ impl ClassicGroup {
         self.subscribed = self.subscriptions();
     }
 
-    fn subscriptions(&self) -> Option<BTreeSet<TopicName>> {
+    fn subscriptions(&self) -> Option<Box<[TopicName]>> {
         if !self.is_of_consumers() {
             return None;
         }
@@ -74,13 +74,13 @@ impl ClassicGroup {
             let metadata = member.metadata(self.protocol.as_ref()?)?;
             all.extend(topics(&metadata)?);
         }
-        Some(all)
+        Some(all.into_iter().collect())
     }
 
     /// Whether the group counts as subscribed to a topic (spec classic 14).
     pub(crate) fn is_subscribed(&self, topic: &TopicName) -> bool {
         match &self.subscribed {
-            Some(topics) => topics.contains(topic),
+            Some(topics) => topics.binary_search(topic).is_ok(),
             None => self.is_of_consumers(),
         }
     }

@@ -150,7 +150,7 @@ impl ClassicGroup {
 
     /// The member is not waited for any more.
     fn synced(&mut self, cx: &mut Cx<'_>, id: &MemberId) {
-        if self.pending_sync.remove(id) && self.pending_sync.is_empty() {
+        if self.take_pending_sync(id) && self.pending_sync.is_empty() {
             cx.cancel(&mut self.sync_timer, TimerOf::Sync);
         }
     }

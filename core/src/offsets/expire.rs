@@ -79,7 +79,7 @@ impl Group {
 
 impl crate::classic::ClassicGroup {
     fn is_subscribed_for_retention(&self, topic: &TopicName) -> bool {
-        self.subscribed.as_ref().is_some_and(|topics| topics.contains(topic))
+        self.subscribed.as_ref().is_some_and(|topics| topics.binary_search(topic).is_ok())
     }
 }
 
