@@ -10,8 +10,11 @@ use fjall::{Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::Durability;
 
-/// Threads that flush and compact, for each database: one flushes while the other compacts.
-const WORKER_THREADS: usize = 2;
+/// Threads that flush and compact, for each database.
+///
+/// The first one only flushes, and passes compactions on: of two it would do nothing else for as
+/// long as the other one compacts, and so take a core. A single one can wait for itself.
+const WORKER_THREADS: usize = 3;
 /// Bytes of journal after which keyspaces that are seldom written are flushed too, so that a start
 /// has no more than that to read again.
 const JOURNAL_BYTES: u64 = 128 << 20;

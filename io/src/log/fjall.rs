@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use fjall::compaction::Leveled;
 use fjall::config::FilterPolicy;
 use fjall::{Keyspace, KeyspaceCreateOptions, KvSeparationOptions};
 use uuid::Uuid;
@@ -29,7 +30,10 @@ use crate::disk::{
 };
 
 const RECORDS: &str = "records";
-const RECORDS_MEMTABLE_BYTES: u64 = 16 << 20;
+/// Batches come in their order, so there is nothing to be gained from compacting their keys often,
+/// which are all written again each time.
+const RECORDS_MEMTABLE_BYTES: u64 = 32 << 20;
+const RECORDS_TABLES: u8 = 8;
 const ROWS_MEMTABLE_BYTES: u64 = 1 << 20;
 const CACHE_BYTES: u64 = 4 << 20;
 const CACHED_FILES: usize = 256;
@@ -105,6 +109,7 @@ impl FjallLog {
         let records = rows()
             .max_memtable_size(RECORDS_MEMTABLE_BYTES)
             .filter_policy(FilterPolicy::disabled())
+            .compaction_strategy(Arc::new(Leveled::default().with_l0_threshold(RECORDS_TABLES)))
             .with_kv_separation(Some(separation));
         let store = Store {
             records: database.keyspace(RECORDS, records)?,
