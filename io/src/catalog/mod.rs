@@ -35,7 +35,7 @@ pub use topics::{Delta, Topics, id_text, random_id};
 /// The only node.
 pub const NODE_ID: i32 = 1;
 /// The format of the data folder that this version writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// Producer ids that are made durable at once.
 pub const PRODUCER_ID_BLOCK: i64 = 1_000;
 

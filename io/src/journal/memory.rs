@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use quorate_core::{Epoch, Offset, Record, ShardId};
 
-use super::packing::{Item, Packed, Row};
+use super::packing::{Item, Names, Packed, Row};
 use super::{Append, Completion, Journal, JournalStore, Outcome, REPLAY_CHUNK};
 use crate::disk::{Wake, locked};
 
@@ -58,8 +58,8 @@ impl Stored {
         let outcome = packed.outcome();
         self.next = packed.end();
         let item = Item::new(packed.base, packed.finish(0)).expect("a header that was just made");
-        for row in item.rows() {
-            self.put(row.expect("a row that was just made"));
+        for row in item.rows().expect("rows that were just made") {
+            self.put(row);
         }
         outcome
     }
@@ -75,8 +75,9 @@ impl Stored {
 
     fn chunk(&self, from: usize) -> Vec<(Offset, Record)> {
         let rows = self.rows.values().skip(from).take(REPLAY_CHUNK);
+        let mut names = Names::default();
         let known = rows.filter_map(|row| {
-            let record = row.record().expect("bytes that this process has made");
+            let record = row.record(&mut names).expect("bytes that this process has made");
             Some((row.at, record?))
         });
         known.collect()

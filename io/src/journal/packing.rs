@@ -2,18 +2,33 @@
 //! and the live rows of a shard into chunks.
 //!
 //! A row is its key's length, the key, the value's length and one (0 is a tombstone), the value;
-//! key and value are the bytes of [`quorate_core::record::encode`], lengths are varints. An append
-//! is a header and its rows, at consecutive offsets. A chunk is rows with their offsets in front.
+//! key and value are the bytes of [`quorate_core::record::encode`], lengths are varints. A chunk is
+//! rows with their offsets in front.
+//!
+//! An append is a header and its rows, at consecutive offsets. There a row does not repeat what it
+//! has in common with the one before it, the front of the key and the end of the value, and has the
+//! number of those bytes instead: of a commit of many partitions, a third or less is left.
+
+#[cfg(test)]
+mod tests;
+
+use std::mem;
+use std::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 use quorate_core::record::decode::{DecodeError, Decoded, decode};
 use quorate_core::record::encode::encode_into;
-use quorate_core::{Batch, BatchId, Epoch, Offset, Record, RejectCause, ShardId};
+use quorate_core::record::{RecordKey, RecordValue};
+use quorate_core::{
+    Batch, BatchId, Epoch, GroupId, Offset, Record, RejectCause, ShardId, TopicName,
+};
 
 use super::{Append, MAX_BATCH_BYTES, Outcome};
 
 /// First byte of an append's item; another one is from a later version.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// First byte of an item whose rows have nothing in common.
+const UNSHARED: u8 = 1;
 
 /// Bytes of the header: version, epoch, number of records, and bytes of the log through this item.
 const HEADER: usize = 1 + 8 + 4 + 8;
@@ -26,9 +41,38 @@ pub(super) struct Row {
     pub value: Option<Bytes>,
 }
 
+/// Names that the rows of a run have in common: each is copied once for all of them.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    group: GroupId,
+    topic: TopicName,
+}
+
 impl Row {
     /// The record, which shares nothing with the item it was in; none if its type is not known.
-    pub fn record(&self) -> Result<Option<Record>, DecodeError> {
+    pub fn record(&self, names: &mut Names) -> Result<Option<Record>, DecodeError> {
+        let Decoded::Record(record) = decode(&self.key, self.value.as_ref())? else {
+            return Ok(None);
+        };
+        let RecordKey::Offset { group, topic, partition } = record.key else {
+            return self.copied();
+        };
+        if names.group != group {
+            names.group = group.detached();
+        }
+        if names.topic != topic {
+            names.topic = topic.detached();
+        }
+        let (group, topic) = (names.group.clone(), names.topic.clone());
+        let mut value = record.value;
+        if let Some(RecordValue::Offset(row)) = &mut value {
+            row.metadata = row.metadata.detached();
+        }
+        Ok(Some(Record { key: RecordKey::Offset { group, topic, partition }, value }))
+    }
+
+    /// The record, in a copy of the row.
+    fn copied(&self) -> Result<Option<Record>, DecodeError> {
         let value = self.value.as_deref().unwrap_or_default();
         let mut both = BytesMut::with_capacity(self.key.len() + value.len());
         both.extend_from_slice(&self.key);
@@ -73,6 +117,8 @@ pub(super) struct Packed {
     /// The first that is not.
     stopped: Option<(BatchId, RejectCause)>,
     item: Vec<u8>,
+    /// Key and value of the last row.
+    last: (BytesMut, BytesMut),
 }
 
 impl Packed {
@@ -88,6 +134,7 @@ impl Packed {
             through: None,
             stopped: None,
             item: vec![0; HEADER],
+            last: (BytesMut::new(), BytesMut::new()),
         };
         for batch in &append.batches {
             if let Err(cause) = packed.push(batch) {
@@ -145,20 +192,22 @@ impl Packed {
             return Err(RejectCause::Earlier);
         }
         let before = self.item.len();
+        let mut size = 0;
         let (mut key, mut value) = (BytesMut::new(), BytesMut::new());
         for record in &batch.records {
             key.clear();
             value.clear();
-            let size = encode_into(record, &mut key, &mut value).map(|is_written| {
-                put_row(&mut self.item, &key, is_written.then_some(&value[..]));
-                self.item.len() - before
-            });
-            match size {
-                Ok(size) if size <= MAX_BATCH_BYTES => {}
-                _ => {
-                    self.item.truncate(before);
-                    return Err(RejectCause::TooLarge);
-                }
+            let encoded = encode_into(record, &mut key, &mut value);
+            size += key.len() + value.len();
+            let Some(is_written) = encoded.ok().filter(|_| size <= MAX_BATCH_BYTES) else {
+                self.item.truncate(before);
+                return Err(RejectCause::TooLarge);
+            };
+            let (last_key, last_value) = &mut self.last;
+            put_shared(&mut self.item, &key, last_key, is_written.then_some((&value, last_value)));
+            mem::swap(&mut key, last_key);
+            if is_written {
+                mem::swap(&mut value, last_value);
             }
         }
         self.records += batch.records.len() as u32;
@@ -175,18 +224,24 @@ pub(super) struct Item {
     pub records: u32,
     /// Size of the log with this item.
     pub log_bytes: u64,
+    shared: bool,
     rows: Bytes,
 }
 
 impl Item {
     /// Reads the header; none where it is damaged.
     pub fn new(base: Offset, mut item: Bytes) -> Option<Item> {
-        if item.len() < HEADER || item.get_u8() != VERSION {
+        if item.len() < HEADER {
             return None;
         }
+        let shared = match item.get_u8() {
+            UNSHARED => false,
+            VERSION => true,
+            _ => return None,
+        };
         let (epoch, records) = (Epoch(item.get_u64()), item.get_u32());
         let log_bytes = item.get_u64();
-        Some(Item { epoch, base, records, log_bytes, rows: item })
+        Some(Item { epoch, base, records, log_bytes, shared, rows: item })
     }
 
     /// Where the log goes on behind it.
@@ -194,14 +249,77 @@ impl Item {
         Offset(self.base.0 + u64::from(self.records))
     }
 
-    /// The rows in order; `None` stands for what is damaged.
-    pub fn rows(&self) -> impl Iterator<Item = Option<Row>> {
+    /// The rows in order; none if they are damaged.
+    pub fn rows(&self) -> Option<Vec<Row>> {
+        let places = self.base.0..self.end().0;
         let mut rest = self.rows.clone();
-        (self.base.0..self.end().0).map(move |at| {
-            let (key, value) = row(&mut rest)?;
-            Some(Row { at: Offset(at), key, value })
-        })
+        if !self.shared {
+            let row = |at| row(&mut rest).map(|(key, value)| Row { at: Offset(at), key, value });
+            return places.map(row).collect();
+        }
+        let mut whole = Whole::default();
+        let spans: Option<Vec<_>> = places.clone().map(|_| whole.add(&mut rest)).collect();
+        let (spans, bytes) = (spans?, Bytes::from(whole.bytes));
+        let row = |(at, (key, value)): (u64, (Span, Option<Span>))| Row {
+            at: Offset(at),
+            key: bytes.slice(key),
+            value: value.map(|value| bytes.slice(value)),
+        };
+        Some(places.zip(spans).map(row).collect())
     }
+}
+
+type Span = Range<usize>;
+
+/// Rows with what they have in common, one after another.
+#[derive(Default)]
+struct Whole {
+    bytes: Vec<u8>,
+    last_key: Span,
+    last_value: Span,
+}
+
+impl Whole {
+    /// Takes the first row from an item, and tells where its key and value are; none where it is
+    /// damaged.
+    fn add(&mut self, rest: &mut Bytes) -> Option<(Span, Option<Span>)> {
+        let start = self.bytes.len();
+        let common = usize::try_from(varint(rest)?).ok().filter(|n| *n <= self.last_key.len())?;
+        self.bytes.extend_from_within(self.last_key.start..self.last_key.start + common);
+        let own = varint(rest)?;
+        self.bytes.extend_from_slice(&part(rest, own)?);
+        self.last_key = start..self.bytes.len();
+        if rest.first() == Some(&0) {
+            rest.advance(1);
+            return Some((self.last_key.clone(), None));
+        }
+        let start = self.bytes.len();
+        let own = varint(rest)?.checked_sub(1)?;
+        let common = usize::try_from(varint(rest)?).ok().filter(|n| *n <= self.last_value.len())?;
+        self.bytes.extend_from_slice(&part(rest, own)?);
+        self.bytes.extend_from_within(self.last_value.end - common..self.last_value.end);
+        self.last_value = start..self.bytes.len();
+        Some((self.last_key.clone(), Some(self.last_value.clone())))
+    }
+}
+
+/// Adds a row without what it has in common with the last key and the last value.
+fn put_shared(out: &mut Vec<u8>, key: &[u8], last_key: &[u8], value: Option<(&[u8], &[u8])>) {
+    let common = self::common(key.iter(), last_key.iter());
+    put_varint(out, common as u64);
+    put_varint(out, (key.len() - common) as u64);
+    out.extend_from_slice(&key[common..]);
+    let Some((value, last)) = value else { return put_varint(out, 0) };
+    let common = self::common(value.iter().rev(), last.iter().rev());
+    let own = &value[..value.len() - common];
+    put_varint(out, own.len() as u64 + 1);
+    put_varint(out, common as u64);
+    out.extend_from_slice(own);
+}
+
+/// How many bytes are the same, from where both begin.
+fn common<'a>(one: impl Iterator<Item = &'a u8>, other: impl Iterator<Item = &'a u8>) -> usize {
+    one.zip(other).take_while(|(one, other)| one == other).count()
 }
 
 fn put_row(out: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {

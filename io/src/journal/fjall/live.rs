@@ -3,12 +3,13 @@
 //!
 //! Only the appends are held in memory, by key. The chunks of the fold go by one at a time.
 
-use std::vec;
+use std::mem;
 
 use bytes::Bytes;
 use fjall::{Readable, Snapshot};
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
+use indexmap::map::IntoIter;
 use quorate_core::{Offset, ShardId};
 
 use super::tables::{Folded, ReadError, Tables, chunk_key};
@@ -20,14 +21,17 @@ pub(super) struct LiveRows {
     snapshot: Snapshot,
     shard: ShardId,
     folded: Folded,
-    /// What is not folded: the last row of each key, which is none where that is a tombstone.
-    tail: IndexMap<Bytes, Row, RandomState>,
+    /// What is not folded, by key.
+    tail: IndexMap<Bytes, Last, RandomState>,
     end: Offset,
     log_bytes: u64,
     next_chunk: u32,
     chunk: Bytes,
-    rest: Option<vec::IntoIter<Row>>,
+    rest: Option<IntoIter<Bytes, Last>>,
 }
+
+/// Where the last row of a key is in the log, and its value, which is none if it is a tombstone.
+type Last = (Offset, Option<Bytes>);
 
 impl LiveRows {
     /// The rows as of now.
@@ -73,11 +77,9 @@ impl LiveRows {
             }
         }
         let tail = &mut self.tail;
-        let rest = self.rest.get_or_insert_with(|| {
-            let rows: Vec<Row> = tail.drain(..).map(|(_, row)| row).collect();
-            rows.into_iter()
-        });
-        Ok(rest.find(|row| row.value.is_some()))
+        let rest = self.rest.get_or_insert_with(|| mem::take(tail).into_iter());
+        let written = rest.find(|(_, (_, value))| value.is_some());
+        Ok(written.map(|(key, (at, value))| Row { at, key, value }))
     }
 
     fn read_tail(&mut self) -> Result<(), ReadError> {
@@ -86,10 +88,9 @@ impl LiveRows {
             if item.base != self.end {
                 return Err(self.damaged(format!("the log, which has a gap at {},", self.end)));
             }
-            for row in item.rows() {
-                let row =
-                    row.ok_or_else(|| self.damaged(format!("the append at {}", item.base)))?;
-                self.tail.insert(row.key.clone(), row);
+            let damaged = || self.damaged(format!("the append at {}", item.base));
+            for Row { at, key, value } in item.rows().ok_or_else(damaged)? {
+                self.tail.insert(key, (at, value));
             }
             (self.end, self.log_bytes) = (item.end(), item.log_bytes);
         }

@@ -11,6 +11,7 @@ use super::Shared;
 use super::live::LiveRows;
 use super::tables::ReadError;
 use crate::disk::{Mailbox, locked};
+use crate::journal::packing::Names;
 use crate::journal::{Completion, REPLAY_CHUNK};
 
 /// Asks for a chunk.
@@ -56,10 +57,10 @@ fn chunk(
 }
 
 fn read(live: &mut LiveRows, shard: ShardId) -> Result<Vec<(Offset, Record)>, ReadError> {
-    let mut rows = Vec::new();
+    let (mut rows, mut names) = (Vec::new(), Names::default());
     while rows.len() < REPLAY_CHUNK {
         let Some(row) = live.next()? else { break };
-        let record = row.record().map_err(|error| {
+        let record = row.record(&mut names).map_err(|error| {
             let what = format!("the record at {} ({error})", row.at);
             ReadError::Damaged { shard, what }
         })?;
