@@ -13,6 +13,8 @@
 mod cpu;
 mod echo;
 mod load;
+#[path = "../../tests/support/member.rs"]
+mod member;
 mod requests;
 #[path = "../../tests/support/broker.rs"]
 mod support;

@@ -3,11 +3,9 @@
 use std::io;
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
-use kafka_protocol::ResponseError;
+use bytes::Bytes;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -16,16 +14,14 @@ use kafka_protocol::messages::offset_fetch_request::{
 };
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    CreateTopicsRequest, FetchRequest, FetchResponse, GroupId, HeartbeatRequest, JoinGroupRequest,
-    OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, RequestHeader, ResponseHeader,
-    SyncGroupRequest, TopicName,
+    CreateTopicsRequest, FetchRequest, FetchResponse, GroupId, HeartbeatRequest,
+    OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, ResponseHeader, TopicName,
 };
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
-use kafka_protocol::records::{
-    Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
-};
+use kafka_protocol::protocol::{Decodable, HeaderVersion, StrBytes};
+use quorate_io::log::contract::record_set;
 
-use super::wire::Connection;
+use super::member::{GENERATION, join};
+use super::wire::{Connection, frame};
 
 const TOPIC: &str = "committed";
 
@@ -37,27 +33,13 @@ fn topic(name: &str) -> TopicName {
     TopicName(string(name))
 }
 
-/// A request with its length in front; its correlation id is 0.
-fn frame<R: Request>(version: i16, request: &R) -> Vec<u8> {
-    let header = RequestHeader::default()
-        .with_request_api_key(R::KEY)
-        .with_request_api_version(version)
-        .with_client_id(Some(string("bench")));
-    let mut frame = BytesMut::zeroed(4);
-    header.encode(&mut frame, R::header_version(version)).expect("a header that fits");
-    request.encode(&mut frame, version).expect("a request that its version can hold");
-    let length = u32::try_from(frame.len() - 4).expect("a short frame");
-    frame[..4].copy_from_slice(&length.to_be_bytes());
-    frame.into()
-}
-
-/// A heartbeat in generation 1.
+/// A heartbeat of a member that has joined alone.
 pub fn heartbeat(group: &str, member: &str) -> Vec<u8> {
     let request = HeartbeatRequest::default()
         .with_group_id(GroupId(string(group)))
-        .with_generation_id(1)
+        .with_generation_id(GENERATION)
         .with_member_id(string(member));
-    frame(4, &request)
+    frame(4, 0, &request).into()
 }
 
 fn create_topic(connection: &mut Connection, name: &str, partitions: i32) {
@@ -84,7 +66,7 @@ impl Groups {
         create_topic(&mut connection, TOPIC, partitions);
         let members = (0..groups).map(|number| {
             let group = format!("bench-{number}");
-            let member = join(&mut connection, &group);
+            let member = join(&mut connection, &GroupId(string(&group)));
             (group, member)
         });
         let groups = Groups { members: members.collect() };
@@ -103,7 +85,7 @@ impl Groups {
 
     /// A commit of each, of so many partitions.
     pub fn commits(&self, partitions: i32) -> Vec<Vec<u8>> {
-        self.commit_requests(partitions).map(|request| frame(9, &request)).collect()
+        self.commit_requests(partitions).map(|request| frame(9, 0, &request).into()).collect()
     }
 
     fn commit_requests(&self, partitions: i32) -> impl Iterator<Item = OffsetCommitRequest> {
@@ -117,7 +99,7 @@ impl Groups {
             });
             OffsetCommitRequest::default()
                 .with_group_id(GroupId(string(group)))
-                .with_generation_id_or_member_epoch(1)
+                .with_generation_id_or_member_epoch(GENERATION)
                 .with_member_id(member.clone())
                 .with_topics(vec![
                     OffsetCommitRequestTopic::default()
@@ -137,36 +119,10 @@ impl Groups {
                         .with_name(topic(TOPIC))
                         .with_partition_indexes((0..partitions).collect()),
                 ]));
-            frame(8, &OffsetFetchRequest::default().with_groups(vec![asked]))
+            frame(8, 0, &OffsetFetchRequest::default().with_groups(vec![asked])).into()
         };
         self.members.iter().map(fetch).collect()
     }
-}
-
-/// Joins as the only member of a group; the member id.
-fn join(connection: &mut Connection, group: &str) -> StrBytes {
-    let protocol = JoinGroupRequestProtocol::default()
-        .with_name(string("range"))
-        .with_metadata(Bytes::from_static(b"subscription"));
-    let join = JoinGroupRequest::default()
-        .with_group_id(GroupId(string(group)))
-        .with_session_timeout_ms(300_000)
-        .with_rebalance_timeout_ms(300_000)
-        .with_protocol_type(string("consumer"))
-        .with_protocols(vec![protocol]);
-    let joined = loop {
-        let joined = connection.call(3, &join).expect("an answer");
-        if joined.error_code != ResponseError::CoordinatorLoadInProgress.code() {
-            break joined;
-        }
-    };
-    assert_eq!((joined.error_code, joined.generation_id), (0, 1));
-    let sync = SyncGroupRequest::default()
-        .with_group_id(GroupId(string(group)))
-        .with_generation_id(1)
-        .with_member_id(joined.member_id.clone());
-    assert_eq!(connection.call(3, &sync).expect("an answer").error_code, 0);
-    joined.member_id
 }
 
 /// A topic of four partitions, each produced to by one connection.
@@ -182,8 +138,10 @@ const FETCH_BYTES: i32 = 1 << 20;
 impl Records {
     /// Makes a topic, and fills it with as much as is fetched at once.
     pub fn topic(address: &str, size: usize, records: usize) -> io::Result<Records> {
-        let topic =
-            Records { name: format!("records-{size}-{records}"), batch: batch(size, records) };
+        let topic = Records {
+            name: format!("records-{size}-{records}"),
+            batch: record_set(&vec![&vec![b'v'; size][..]; records], 0, (-1, -1), -1),
+        };
         let mut connection = Connection::open(address)?;
         create_topic(&mut connection, &topic.name, PARTITIONS);
         for index in 0..PARTITIONS {
@@ -197,7 +155,7 @@ impl Records {
 
     /// A batch for each partition.
     pub fn produce(&self) -> Vec<Vec<u8>> {
-        (0..PARTITIONS).map(|index| frame(9, &self.produce_request(index))).collect()
+        (0..PARTITIONS).map(|index| frame(9, 0, &self.produce_request(index)).into()).collect()
     }
 
     /// Where the answer to a Produce has the base offset: behind correlation id and tags, the
@@ -223,7 +181,7 @@ impl Records {
                 .with_max_bytes(FETCH_BYTES)
                 .with_session_epoch(-1)
                 .with_topics(vec![asked]);
-            frame(12, &request)
+            frame(12, 0, &request).into()
         };
         (0..PARTITIONS).map(fetch).collect()
     }
@@ -238,30 +196,6 @@ impl Records {
                 .with_partition_data(vec![data]),
         ])
     }
-}
-
-fn batch(size: usize, records: usize) -> Bytes {
-    let value = Bytes::from(vec![b'v'; size]);
-    let record = |index| Record {
-        transactional: false,
-        control: false,
-        partition_leader_epoch: -1,
-        producer_id: -1,
-        producer_epoch: -1,
-        timestamp_type: TimestampType::Creation,
-        offset: index,
-        sequence: index as i32,
-        timestamp: 1_700_000_000_000,
-        key: None,
-        value: Some(value.clone()),
-        headers: Default::default(),
-        delete_horizon: false,
-    };
-    let records: Vec<Record> = (0..records as i64).map(record).collect();
-    let mut out = BytesMut::new();
-    let options = RecordEncodeOptions { version: 2, compression: Compression::None };
-    RecordBatchEncoder::encode(&mut out, &records, &options).expect("records can be encoded");
-    out.freeze()
 }
 
 /// How many bytes of records an answer to a Fetch has.

@@ -8,6 +8,21 @@ use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages::{RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
+/// A request in this version, with its length in front.
+pub fn frame<R: Request>(version: i16, correlation: i32, request: &R) -> BytesMut {
+    let header = RequestHeader::default()
+        .with_request_api_key(R::KEY)
+        .with_request_api_version(version)
+        .with_correlation_id(correlation)
+        .with_client_id(Some(StrBytes::from_static_str("test")));
+    let mut frame = BytesMut::zeroed(4);
+    header.encode(&mut frame, R::header_version(version)).expect("a header that fits");
+    request.encode(&mut frame, version).expect("a request that its version can hold");
+    let length = u32::try_from(frame.len() - 4).expect("a short frame");
+    frame[..4].copy_from_slice(&length.to_be_bytes());
+    frame
+}
+
 /// A connection to a broker.
 pub struct Connection {
     stream: TcpStream,
@@ -32,17 +47,7 @@ impl Connection {
     /// Sends a request in this version.
     pub fn send<R: Request>(&mut self, version: i16, request: &R) -> io::Result<()> {
         self.correlation += 1;
-        let header = RequestHeader::default()
-            .with_request_api_key(R::KEY)
-            .with_request_api_version(version)
-            .with_correlation_id(self.correlation)
-            .with_client_id(Some(StrBytes::from_static_str("test")));
-        let mut frame = BytesMut::zeroed(4);
-        header.encode(&mut frame, R::header_version(version)).expect("a header that fits");
-        request.encode(&mut frame, version).expect("a request that its version can hold");
-        let length = u32::try_from(frame.len() - 4).expect("a short frame");
-        frame[..4].copy_from_slice(&length.to_be_bytes());
-        self.stream.write_all(&frame)
+        self.stream.write_all(&frame(version, self.correlation, request))
     }
 
     /// Waits for the answer to the last request.
