@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 use quorate_core::Text;
 use tokio::io::{AsyncReadExt, ReadBuf};
@@ -31,6 +31,7 @@ use crate::core_thread::{SCRATCH, Thread};
 use crate::dispatch::{Verdict, begin};
 use crate::message::Message;
 use crate::net::Io;
+use crate::pieces::Pieces;
 use crate::turn::panic_message;
 use input::Input;
 
@@ -69,7 +70,7 @@ struct Connection<I> {
     /// A frame that was taken on another thread.
     frame: Option<Bytes>,
     /// Answers that are not written yet.
-    out: BytesMut,
+    out: Pieces,
     /// Bytes of the request that executes.
     executing: usize,
     /// Nothing more will come: what came is still executed, for a producer that wants no answers
@@ -127,7 +128,7 @@ fn start<I: Io>(thread: &Rc<Thread>, io: I, luggage: Luggage) {
     let (key, handle) = thread.connections.borrow_mut().add(thread.clock().mono());
     let Luggage { ends, input, frame, moved, admitted } = luggage;
     let thread = Rc::clone(thread);
-    let out = BytesMut::new();
+    let out = Pieces::default();
     let charge = Charge::new(Arc::clone(&thread.shared().budget));
     let registered = Registered { thread: Rc::clone(&thread), key };
     let connection = Connection {
@@ -187,11 +188,7 @@ impl<I: Io> Connection<I> {
             self.executing = 0;
             match verdict {
                 Verdict::Answer(answer) => {
-                    if self.out.is_empty() {
-                        self.out = answer;
-                    } else {
-                        self.out.extend_from_slice(&answer);
-                    }
+                    self.out.append(answer);
                     self.count();
                 }
                 Verdict::Silent => {}
@@ -338,15 +335,14 @@ impl<I: Io> Connection<I> {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.out.is_empty() {
-            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.out))?;
+            let written = ready!(self.out.poll_write(Pin::new(&mut self.io), cx))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.handle.heard(self.thread.clock().mono());
-            self.out.advance(written);
         }
         // An idle connection keeps no buffer.
-        self.out = BytesMut::new();
+        self.out = Pieces::default();
         self.count();
         Poll::Ready(Ok(()))
     }

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 use quorate_core::{NodeId, Origin, Text};
 
@@ -19,13 +19,14 @@ use crate::frame::{HEAD_BYTES, Head};
 use crate::guard;
 use crate::metrics::{committed_partitions, error_of};
 use crate::open::Outcome;
+use crate::pieces::Pieces;
 use crate::wire::{self, BrokerResponse, Call, Endpoint, Incoming, Reply, ReplyShape};
 
 /// What a connection does after a request.
 #[derive(Debug)]
 pub enum Verdict {
     /// Write this.
-    Answer(BytesMut),
+    Answer(Pieces),
     /// Go on: the request wants no answer.
     Silent,
     /// Neither answer nor go on: the request is never answered.

@@ -37,5 +37,6 @@ fn a_heartbeat_is_read_without_memory_and_answered_with_one_allocation() {
     let reply = Response::Heartbeat(ErrorCode::None).into();
     let answer = wire::encode(incoming.shape, reply, &|_| None).unwrap();
     assert_eq!(writing.change().allocations, 1);
+    let answer = answer.joined();
     assert_eq!(answer.capacity(), answer.len(), "of exactly its size");
 }

@@ -8,10 +8,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
-use kafka_protocol::messages::{FetchRequest, FetchResponse};
+use kafka_protocol::messages::FetchRequest;
+use kafka_protocol::messages::fetch_response::PartitionData;
 use tokio::sync::Notify;
 
 use super::fetch_session::Kind;
@@ -20,6 +20,7 @@ use crate::core_thread::Thread;
 use crate::homes::{Batches, Reading, Seen, WatchId};
 use crate::log::{Outcome, PartitionKey};
 use crate::message::Message;
+use crate::wire::fetched::{Fetched, FetchedPartition, FetchedTopic};
 
 /// From this version on topics are named by id (KIP-516).
 const BY_ID: i16 = 13;
@@ -54,7 +55,7 @@ struct Got {
 struct Read {
     high_watermark: i64,
     log_start: i64,
-    records: Bytes,
+    records: Vec<Bytes>,
 }
 
 /// What is left of the size of an answer.
@@ -70,13 +71,13 @@ pub(super) async fn answer(
     thread: &Rc<Thread>,
     mut request: FetchRequest,
     version: i16,
-) -> FetchResponse {
+) -> Fetched {
     let by_id = version >= BY_ID;
     let now = thread.now().mono;
     let begun = thread.fetch_sessions.borrow_mut().begin(&mut request, by_id, now);
     let kind = match begun {
         Ok(kind) => kind,
-        Err(error) => return FetchResponse::default().with_error_code(error.code()),
+        Err(error) => return Fetched { error_code: error.code(), ..Fetched::default() },
     };
     let mut response = read_enough(thread, &request, by_id).await;
     if kind != Kind::None {
@@ -87,7 +88,7 @@ pub(super) async fn answer(
 }
 
 /// Reads until there is enough, or the time is up.
-async fn read_enough(thread: &Rc<Thread>, request: &FetchRequest, by_id: bool) -> FetchResponse {
+async fn read_enough(thread: &Rc<Thread>, request: &FetchRequest, by_id: bool) -> Fetched {
     let (mut response, mut homes) = split(thread, request, by_id);
     let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(MAX_BYTES);
     let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes);
@@ -112,8 +113,8 @@ async fn read_enough(thread: &Rc<Thread>, request: &FetchRequest, by_id: bool) -
 }
 
 /// An answer that says what is wrong before anything is read, and what is asked of each home.
-fn split(thread: &Thread, request: &FetchRequest, by_id: bool) -> (FetchResponse, Vec<AtHome>) {
-    let mut response = FetchResponse::default();
+fn split(thread: &Thread, request: &FetchRequest, by_id: bool) -> (Fetched, Vec<AtHome>) {
+    let mut response = Fetched::default();
     let mut homes: Vec<(usize, Vec<Part>)> = Vec::new();
     let topics = thread.topics();
     for (t, asked) in request.topics.iter().enumerate() {
@@ -124,7 +125,7 @@ fn split(thread: &Thread, request: &FetchRequest, by_id: bool) -> (FetchResponse
             match topic.and_then(|topic| place::partition(topic, index)) {
                 Err(error) => answers.push(unknown(index, error)),
                 Ok(key) => {
-                    answers.push(PartitionData::default().with_partition_index(index));
+                    answers.push(FetchedPartition::default());
                     let part = Part {
                         at: (t, p),
                         key,
@@ -140,12 +141,11 @@ fn split(thread: &Thread, request: &FetchRequest, by_id: bool) -> (FetchResponse
                 }
             }
         }
-        response.responses.push(
-            FetchableTopicResponse::default()
-                .with_topic(asked.topic.clone())
-                .with_topic_id(asked.topic_id)
-                .with_partitions(answers),
-        );
+        response.topics.push(FetchedTopic {
+            name: asked.topic.clone(),
+            id: asked.topic_id,
+            partitions: answers,
+        });
     }
     let at_home =
         |(core, parts): (usize, Vec<Part>)| AtHome { core, parts: parts.into(), seen: vec![] };
@@ -157,7 +157,7 @@ async fn read_all(
     thread: &Rc<Thread>,
     homes: &mut [AtHome],
     mut room: Room,
-    response: &mut FetchResponse,
+    response: &mut Fetched,
 ) -> (usize, bool) {
     let (mut bytes, mut failed) = (0, false);
     for home in homes {
@@ -169,18 +169,18 @@ async fn read_all(
         room = left;
         home.seen.clear();
         for Got { at: (t, p), key, result } in got {
-            let topic = &mut response.responses[t];
-            let gone = match topic.topic_id.is_nil() {
+            let topic = &mut response.topics[t];
+            let gone = match topic.id.is_nil() {
                 true => ResponseError::UnknownTopicOrPartition,
                 false => ResponseError::UnknownTopicId,
             };
-            let told = &mut topic.partitions[p];
-            *told = match result {
+            topic.partitions[p] = match result {
                 Ok(read) => {
-                    bytes += read.records.len();
                     let high_watermark = read.high_watermark;
                     home.seen.push(Seen { partition: key, high_watermark });
-                    records(key.index, read)
+                    let partition = records(key.index, read);
+                    bytes += partition.bytes();
+                    partition
                 }
                 // It was there when the request came, and is deleted.
                 Err(ResponseError::UnknownTopicOrPartition) => {
@@ -203,7 +203,8 @@ async fn read_here(thread: &Rc<Thread>, parts: &[Part], mut room: Room) -> (Vec<
     for part in parts {
         let result = read_one(thread, part, room).await;
         if let Ok(read) = &result {
-            room.bytes = room.bytes.saturating_sub(read.records.len());
+            let bytes = read.records.iter().map(Bytes::len).sum();
+            room.bytes = room.bytes.saturating_sub(bytes);
             room.min_one &= read.records.is_empty();
         }
         all.push(Got { at: part.at, key: part.key, result });
@@ -213,7 +214,7 @@ async fn read_here(thread: &Rc<Thread>, parts: &[Part], mut room: Room) -> (Vec<
 
 async fn read_one(thread: &Rc<Thread>, part: &Part, room: Room) -> Result<Read, ResponseError> {
     let Reading { high_watermark, log_start, batches } = begin_read(thread, part, room)?;
-    let batches = match batches {
+    let records = match batches {
         Batches::Here(batches) => batches,
         Batches::Coming(coming) => {
             thread.wake();
@@ -226,7 +227,7 @@ async fn read_one(thread: &Rc<Thread>, part: &Part, room: Room) -> Result<Read, 
             }
         }
     };
-    Ok(Read { high_watermark, log_start, records: joined(batches) })
+    Ok(Read { high_watermark, log_start, records })
 }
 
 fn begin_read(thread: &Thread, part: &Part, room: Room) -> Result<Reading, ResponseError> {
@@ -240,37 +241,30 @@ fn begin_read(thread: &Thread, part: &Part, room: Room) -> Result<Reading, Respo
     reading.map_err(|_| ResponseError::OffsetOutOfRange)
 }
 
-/// One record set. A single batch, as at the end of a partition, is not copied.
-fn joined(mut batches: Vec<Bytes>) -> Bytes {
-    if batches.len() <= 1 {
-        return batches.pop().unwrap_or_default();
-    }
-    let mut all = BytesMut::with_capacity(batches.iter().map(Bytes::len).sum());
-    batches.iter().for_each(|batch| all.extend_from_slice(batch));
-    all.freeze()
-}
-
-fn records(index: i32, read: Read) -> PartitionData {
-    PartitionData::default()
+fn records(index: i32, read: Read) -> FetchedPartition {
+    let told = PartitionData::default()
         .with_partition_index(index)
         .with_high_watermark(read.high_watermark)
         .with_last_stable_offset(read.high_watermark)
         .with_log_start_offset(read.log_start)
-        .with_aborted_transactions(None)
-        .with_records(Some(read.records))
+        .with_aborted_transactions(None);
+    FetchedPartition { told, records: read.records }
 }
 
 /// A partition that there is not.
-fn unknown(index: i32, error: ResponseError) -> PartitionData {
-    PartitionData::default()
+fn unknown(index: i32, error: ResponseError) -> FetchedPartition {
+    let told = PartitionData::default()
         .with_partition_index(index)
         .with_error_code(error.code())
-        .with_high_watermark(-1)
+        .with_high_watermark(-1);
+    FetchedPartition { told, records: Vec::new() }
 }
 
 /// A partition that cannot be read as asked.
-fn refusal(index: i32, error: ResponseError) -> PartitionData {
-    unknown(index, error).with_aborted_transactions(None)
+fn refusal(index: i32, error: ResponseError) -> FetchedPartition {
+    let mut partition = unknown(index, error);
+    partition.told.aborted_transactions = None;
+    partition
 }
 
 /// A Fetch that waits at all its homes, until it is dropped. It waits on its own thread too, which

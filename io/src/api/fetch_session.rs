@@ -11,11 +11,12 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::fetch_response::PartitionData;
-use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
+use kafka_protocol::messages::{FetchRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use quorate_core::Instant;
 use uuid::Uuid;
+
+use crate::wire::fetched::{Fetched, FetchedPartition};
 
 /// Sessions of a thread, Kafka's `max.incremental.fetch.session.cache.slots`.
 const MAX_SESSIONS: usize = 1_000;
@@ -107,7 +108,7 @@ impl Sessions {
         &mut self,
         kind: Kind,
         request: &FetchRequest,
-        response: &mut FetchResponse,
+        response: &mut Fetched,
         by_id: bool,
         random: [u8; 16],
         now: Instant,
@@ -128,18 +129,18 @@ impl Sessions {
     fn open(
         &mut self,
         request: &FetchRequest,
-        response: &FetchResponse,
+        response: &Fetched,
         by_id: bool,
         random: [u8; 16],
         now: Instant,
     ) -> i32 {
         let mut session = Session { epoch: 1, by_id, used: now, partitions: IndexMap::new() };
         session.change(request);
-        for topic in &response.responses {
-            for told in &topic.partitions {
-                let key = (topic.topic.clone(), topic.topic_id, told.partition_index);
+        for topic in &response.topics {
+            for partition in &topic.partitions {
+                let key = (topic.name.clone(), topic.id, partition.told.partition_index);
                 if let Some(cached) = session.partitions.get_mut(&key) {
-                    cached.is_told(told);
+                    cached.is_told(partition);
                 }
             }
         }
@@ -217,28 +218,29 @@ impl Session {
 
     /// Partitions that gave records go to the end of the order, so that none is left out for ever
     /// by those before it.
-    fn leave_out_what_is_known(&mut self, response: &mut FetchResponse) {
-        for topic in &mut response.responses {
-            let (name, id) = (&topic.topic, topic.topic_id);
-            topic.partitions.retain(|told| {
-                let key = (name.clone(), id, told.partition_index);
+    fn leave_out_what_is_known(&mut self, response: &mut Fetched) {
+        for topic in &mut response.topics {
+            let (name, id) = (&topic.name, topic.id);
+            topic.partitions.retain(|partition| {
+                let key = (name.clone(), id, partition.told.partition_index);
                 let Some((at, _, cached)) = self.partitions.get_full_mut(&key) else { return true };
-                let is_news = cached.is_told(told);
-                if is_news && told.records.as_ref().is_some_and(|records| !records.is_empty()) {
+                let is_news = cached.is_told(partition);
+                if is_news && partition.bytes() > 0 {
                     self.partitions.move_index(at, self.partitions.len() - 1);
                 }
                 is_news
             });
         }
-        response.responses.retain(|topic| !topic.partitions.is_empty());
+        response.topics.retain(|topic| !topic.partitions.is_empty());
     }
 }
 
 impl Cached {
     /// Keeps what the reader is told, and says whether it is news to it.
-    fn is_told(&mut self, told: &PartitionData) -> bool {
+    fn is_told(&mut self, partition: &FetchedPartition) -> bool {
+        let told = &partition.told;
         let failed = told.error_code != 0;
-        let records = told.records.as_ref().is_some_and(|records| !records.is_empty());
+        let records = partition.bytes() > 0;
         let moved =
             (self.high_watermark, self.log_start) != (told.high_watermark, told.log_start_offset);
         // What comes after an error is news in any case.
@@ -250,7 +252,11 @@ impl Cached {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use kafka_protocol::messages::fetch_response::PartitionData;
+
     use super::*;
+    use crate::wire::fetched::FetchedTopic;
 
     const NOW: Instant = Instant::after_start(Duration::ZERO);
 
@@ -266,7 +272,7 @@ mod tests {
     fn open(sessions: &mut Sessions, partitions: i32, now: Instant) -> i32 {
         let mut request = request(0, 0, 0..partitions);
         let kind = sessions.begin(&mut request, false, now).expect("it opens");
-        let mut response = FetchResponse::default();
+        let mut response = Fetched::default();
         sessions.end(kind, &request, &mut response, false, [7; 16], now);
         response.session_id
     }
@@ -311,14 +317,13 @@ mod tests {
         let id = open(&mut sessions, 3, NOW);
         let mut again = request(id, 1, 0..0);
         let kind = sessions.begin(&mut again, false, NOW).expect("it goes on");
-        let told = |index: i32, records: &'static [u8]| {
-            PartitionData::default()
-                .with_partition_index(index)
-                .with_records(Some(bytes::Bytes::from_static(records)))
+        let told = |index: i32, records: &'static [u8]| FetchedPartition {
+            told: PartitionData::default().with_partition_index(index),
+            records: vec![Bytes::from_static(records)],
         };
-        let topic = kafka_protocol::messages::fetch_response::FetchableTopicResponse::default()
-            .with_partitions(vec![told(0, b"r"), told(1, b""), told(2, b"")]);
-        let mut response = FetchResponse::default().with_responses(vec![topic]);
+        let partitions = vec![told(0, b"r"), told(1, b""), told(2, b"")];
+        let topics = vec![FetchedTopic { partitions, ..FetchedTopic::default() }];
+        let mut response = Fetched { topics, ..Fetched::default() };
         sessions.end(kind, &again, &mut response, false, [0; 16], NOW);
         let mut again = request(id, 2, 0..0);
         sessions.begin(&mut again, false, NOW).expect("it goes on");

@@ -24,6 +24,7 @@ use quorate_core::{
 };
 
 use super::{Append, MAX_BATCH_BYTES, Outcome};
+use crate::varint;
 
 /// First byte of an append's item; another one is from a later version.
 const VERSION: u8 = 2;
@@ -93,13 +94,13 @@ impl Row {
 
     /// Adds the row to a chunk.
     pub fn pack(&self, chunk: &mut Vec<u8>) {
-        put_varint(chunk, self.at.0);
+        varint::put(chunk, self.at.0);
         put_row(chunk, &self.key, self.value.as_deref());
     }
 
     /// Takes the first row from a chunk; none where it is damaged.
     pub fn unpack(chunk: &mut Bytes) -> Option<Row> {
-        let at = Offset(varint(chunk)?);
+        let at = Offset(varint::take(chunk)?);
         let (key, value) = row(chunk)?;
         Some(Row { at, key, value })
     }
@@ -284,9 +285,10 @@ impl Whole {
     /// damaged.
     fn add(&mut self, rest: &mut Bytes) -> Option<(Span, Option<Span>)> {
         let start = self.bytes.len();
-        let common = usize::try_from(varint(rest)?).ok().filter(|n| *n <= self.last_key.len())?;
+        let common =
+            usize::try_from(varint::take(rest)?).ok().filter(|n| *n <= self.last_key.len())?;
         self.bytes.extend_from_within(self.last_key.start..self.last_key.start + common);
-        let own = varint(rest)?;
+        let own = varint::take(rest)?;
         self.bytes.extend_from_slice(&part(rest, own)?);
         self.last_key = start..self.bytes.len();
         if rest.first() == Some(&0) {
@@ -294,8 +296,9 @@ impl Whole {
             return Some((self.last_key.clone(), None));
         }
         let start = self.bytes.len();
-        let own = varint(rest)?.checked_sub(1)?;
-        let common = usize::try_from(varint(rest)?).ok().filter(|n| *n <= self.last_value.len())?;
+        let own = varint::take(rest)?.checked_sub(1)?;
+        let common =
+            usize::try_from(varint::take(rest)?).ok().filter(|n| *n <= self.last_value.len())?;
         self.bytes.extend_from_slice(&part(rest, own)?);
         self.bytes.extend_from_within(self.last_value.end - common..self.last_value.end);
         self.last_value = start..self.bytes.len();
@@ -306,14 +309,14 @@ impl Whole {
 /// Adds a row without what it has in common with the last key and the last value.
 fn put_shared(out: &mut Vec<u8>, key: &[u8], last_key: &[u8], value: Option<(&[u8], &[u8])>) {
     let common = self::common(key.iter(), last_key.iter());
-    put_varint(out, common as u64);
-    put_varint(out, (key.len() - common) as u64);
+    varint::put(out, common as u64);
+    varint::put(out, (key.len() - common) as u64);
     out.extend_from_slice(&key[common..]);
-    let Some((value, last)) = value else { return put_varint(out, 0) };
+    let Some((value, last)) = value else { return varint::put(out, 0) };
     let common = self::common(value.iter().rev(), last.iter().rev());
     let own = &value[..value.len() - common];
-    put_varint(out, own.len() as u64 + 1);
-    put_varint(out, common as u64);
+    varint::put(out, own.len() as u64 + 1);
+    varint::put(out, common as u64);
     out.extend_from_slice(own);
 }
 
@@ -323,16 +326,16 @@ fn common<'a>(one: impl Iterator<Item = &'a u8>, other: impl Iterator<Item = &'a
 }
 
 fn put_row(out: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
-    put_varint(out, key.len() as u64);
+    varint::put(out, key.len() as u64);
     out.extend_from_slice(key);
-    put_varint(out, value.map_or(0, |value| value.len() as u64 + 1));
+    varint::put(out, value.map_or(0, |value| value.len() as u64 + 1));
     out.extend_from_slice(value.unwrap_or_default());
 }
 
 fn row(rest: &mut Bytes) -> Option<(Bytes, Option<Bytes>)> {
-    let length = varint(rest)?;
+    let length = varint::take(rest)?;
     let key = part(rest, length)?;
-    match varint(rest)? {
+    match varint::take(rest)? {
         0 => Some((key, None)),
         length => Some((key, Some(part(rest, length - 1)?))),
     }
@@ -341,24 +344,4 @@ fn row(rest: &mut Bytes) -> Option<(Bytes, Option<Bytes>)> {
 fn part(rest: &mut Bytes, length: u64) -> Option<Bytes> {
     let length = usize::try_from(length).ok()?;
     (length <= rest.len()).then(|| rest.split_to(length))
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn varint(rest: &mut Bytes) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = rest.try_get_u8().ok()?;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
 }

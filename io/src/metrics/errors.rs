@@ -77,8 +77,8 @@ fn of_broker(response: &BrokerResponse) -> i16 {
             first(partitions.map(|partition| partition.error_code))
         }
         R::Fetch(r) => {
-            let partitions = r.responses.iter().flat_map(|topic| &topic.partitions);
-            let partitions = partitions.map(|partition| partition.error_code);
+            let partitions = r.topics.iter().flat_map(|topic| &topic.partitions);
+            let partitions = partitions.map(|partition| partition.told.error_code);
             first(std::iter::once(r.error_code).chain(partitions))
         }
         R::ListOffsets(r) => {

@@ -1,10 +1,18 @@
 //! What the broker around the coordinator is asked and answers: the codec's own types, for they
-//! live no longer than a request.
+//! live no longer than a request. Only the answer to a Fetch is our own.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::messages::{self, ApiKey};
 
-use super::{CodecError, ReplyShape, Unencodable, frame, parse};
+use super::{CodecError, Frame, ReplyShape, Unencodable, parse};
+use crate::pieces::Pieces;
+
+/// The types of answers.
+mod answers {
+    pub use kafka_protocol::messages::*;
+
+    pub use crate::wire::fetched::Fetched;
+}
 
 /// Makes both enums from one list of APIs, with the ways in and out of bytes.
 macro_rules! broker_apis {
@@ -25,7 +33,7 @@ macro_rules! broker_apis {
         pub enum BrokerResponse {
             $(
                 #[doc = concat!("To ", stringify!($api), ".")]
-                $api(messages::$response),
+                $api(answers::$response),
             )+
         }
 
@@ -44,9 +52,9 @@ macro_rules! broker_apis {
         }
 
         impl BrokerResponse {
-            pub(super) fn encode(&self, shape: ReplyShape) -> Result<BytesMut, Unencodable> {
+            pub(super) fn encode(&self, shape: ReplyShape) -> Result<Pieces, Unencodable> {
                 match self {
-                    $(BrokerResponse::$api(response) => frame(shape, response),)+
+                    $(BrokerResponse::$api(response) => response.frame(shape),)+
                 }
             }
         }
@@ -69,7 +77,7 @@ broker_apis! {
     ListConfigResources: ListConfigResourcesRequest => ListConfigResourcesResponse,
 
     Produce: ProduceRequest => ProduceResponse,
-    Fetch: FetchRequest => FetchResponse,
+    Fetch: FetchRequest => Fetched,
     ListOffsets: ListOffsetsRequest => ListOffsetsResponse,
     OffsetForLeaderEpoch: OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse,
     InitProducerId: InitProducerIdRequest => InitProducerIdResponse,

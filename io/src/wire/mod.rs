@@ -9,6 +9,7 @@ mod admin;
 mod broker;
 mod classic;
 mod coordinator;
+pub mod fetched;
 mod offsets;
 mod served;
 mod text;
@@ -17,6 +18,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 use quorate_core::{NodeId, Request, Response, Text};
+
+use crate::pieces::Pieces;
 
 pub use broker::{BrokerRequest, BrokerResponse};
 pub use served::{SERVED, Served, served};
@@ -185,7 +188,8 @@ fn parse<T: Decodable>(body: &mut Bytes, version: i16) -> Result<T, CodecError> 
     Ok(T::decode(body, version)?)
 }
 
-/// The bytes of an answer, length prefix and all, in one allocation of exactly their size.
+/// The bytes of an answer, length prefix and all, in one allocation of exactly their size; but
+/// records of a Fetch are in their own.
 ///
 /// `endpoint` tells where a broker is reached; one that it does not know is no coordinator.
 /// Panics where the answer is not of the API that `shape` names.
@@ -193,7 +197,7 @@ pub fn encode(
     shape: ReplyShape,
     reply: Reply,
     endpoint: &dyn Fn(NodeId) -> Option<Endpoint>,
-) -> Result<BytesMut, Unencodable> {
+) -> Result<Pieces, Unencodable> {
     let version = shape.version;
     let response = match reply {
         Reply::Group(response) => response,
@@ -201,17 +205,17 @@ pub fn encode(
     };
     debug_assert_eq!(key_of(&response), shape.key, "an answer to another request");
     match response {
-        Response::FindCoordinator(r) => frame(shape, &coordinator::found(r, version, endpoint)),
-        Response::JoinGroup(r) => frame(shape, &classic::joined(r, version)),
-        Response::SyncGroup(r) => frame(shape, &classic::synced(r)),
-        Response::Heartbeat(error) => frame(shape, &classic::beaten(error)),
-        Response::LeaveGroup(r) => frame(shape, &classic::left(r, version)),
-        Response::OffsetCommit(r) => frame(shape, &offsets::committed(r)),
-        Response::OffsetFetch(r) => frame(shape, &offsets::fetched(r, version)),
-        Response::OffsetDelete(r) => frame(shape, &offsets::deleted(r)),
-        Response::ListGroups(r) => frame(shape, &admin::listed(r, version)),
-        Response::DescribeGroups(r) => frame(shape, &admin::described(r, shape)),
-        Response::DeleteGroups(r) => frame(shape, &admin::deleted(r)),
+        Response::FindCoordinator(r) => coordinator::found(r, version, endpoint).frame(shape),
+        Response::JoinGroup(r) => classic::joined(r, version).frame(shape),
+        Response::SyncGroup(r) => classic::synced(r).frame(shape),
+        Response::Heartbeat(error) => classic::beaten(error).frame(shape),
+        Response::LeaveGroup(r) => classic::left(r, version).frame(shape),
+        Response::OffsetCommit(r) => offsets::committed(r).frame(shape),
+        Response::OffsetFetch(r) => offsets::fetched(r, version).frame(shape),
+        Response::OffsetDelete(r) => offsets::deleted(r).frame(shape),
+        Response::ListGroups(r) => admin::listed(r, version).frame(shape),
+        Response::DescribeGroups(r) => admin::described(r, shape).frame(shape),
+        Response::DeleteGroups(r) => admin::deleted(r).frame(shape),
     }
 }
 
@@ -231,22 +235,27 @@ fn key_of(response: &Response) -> ApiKey {
     }
 }
 
-/// Length, header and body of an answer.
-fn frame<T: Encodable + HeaderVersion>(
-    shape: ReplyShape,
-    body: &T,
-) -> Result<BytesMut, Unencodable> {
-    let ReplyShape { key, version, correlation_id, .. } = shape;
-    let failed = |e: &dyn std::fmt::Display| Unencodable { key, version, reason: e.to_string() };
-    let header = ResponseHeader::default().with_correlation_id(correlation_id);
-    let header_version = T::header_version(version);
-    let size = header.compute_size(header_version).map_err(|e| failed(&e))?
-        + body.compute_size(version).map_err(|e| failed(&e))?;
-    let length = i32::try_from(size).map_err(|e| failed(&e))?;
-    let mut out = BytesMut::with_capacity(4 + size);
-    out.put_i32(length);
-    header.encode(&mut out, header_version).map_err(|e| failed(&e))?;
-    body.encode(&mut out, version).map_err(|e| failed(&e))?;
-    debug_assert_eq!(out.len(), 4 + size, "the codec counted wrong");
-    Ok(out)
+/// An answer that has a frame.
+trait Frame {
+    /// Length, header and body.
+    fn frame(&self, shape: ReplyShape) -> Result<Pieces, Unencodable>;
+}
+
+impl<T: Encodable + HeaderVersion> Frame for T {
+    fn frame(&self, shape: ReplyShape) -> Result<Pieces, Unencodable> {
+        let ReplyShape { key, version, correlation_id, .. } = shape;
+        let failed =
+            |e: &dyn std::fmt::Display| Unencodable { key, version, reason: e.to_string() };
+        let header = ResponseHeader::default().with_correlation_id(correlation_id);
+        let header_version = T::header_version(version);
+        let size = header.compute_size(header_version).map_err(|e| failed(&e))?
+            + self.compute_size(version).map_err(|e| failed(&e))?;
+        let length = i32::try_from(size).map_err(|e| failed(&e))?;
+        let mut out = BytesMut::with_capacity(4 + size);
+        out.put_i32(length);
+        header.encode(&mut out, header_version).map_err(|e| failed(&e))?;
+        self.encode(&mut out, version).map_err(|e| failed(&e))?;
+        debug_assert_eq!(out.len(), 4 + size, "the codec counted wrong");
+        Ok(out.into())
+    }
 }

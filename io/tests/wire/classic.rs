@@ -15,7 +15,7 @@ use quorate_core::response::{self, JoinedMember, LeftMember};
 use quorate_core::{ErrorCode, Generation, Millis, Request, Response, Text};
 use quorate_io::wire::{self, Call, Incoming};
 
-use super::{asked, read, s, shape};
+use super::{asked, encoded, read, s, shape};
 
 #[test]
 fn a_heartbeat_is_read_byte_for_byte() {
@@ -38,10 +38,9 @@ fn a_heartbeat_is_read_byte_for_byte() {
 
 #[test]
 fn a_heartbeats_answer_is_written_byte_for_byte() {
-    let nowhere = |_| None;
     let encode = |version| {
         let reply = Response::Heartbeat(ErrorCode::RebalanceInProgress);
-        wire::encode(shape::<HeartbeatRequest>(version), reply.into(), &nowhere).unwrap()
+        encoded(shape::<HeartbeatRequest>(version), reply)
     };
     assert_eq!(&encode(0)[..], b"\0\0\0\x06\0\0\0\x4d\0\x1b");
     assert_eq!(&encode(1)[..], b"\0\0\0\x0a\0\0\0\x4d\0\0\0\0\0\x1b");

@@ -3,6 +3,7 @@
 mod admin;
 mod classic;
 mod coordinator;
+mod fetched;
 mod offsets;
 mod served;
 
@@ -50,10 +51,15 @@ fn shape<R: Request>(version: i16) -> ReplyShape {
     ReplyShape { key, version, correlation_id: CORRELATION, authorized_operations: false }
 }
 
+/// The bytes of an answer.
+fn encoded(shape: ReplyShape, reply: impl Into<Reply>) -> BytesMut {
+    let at = |node| (node == NodeId(1)).then(|| Endpoint { host: "here".into(), port: 9 });
+    wire::encode(shape, reply.into(), &at).unwrap().joined()
+}
+
 /// What a client reads of an answer in that shape.
 fn read_as<R: Request>(shape: ReplyShape, reply: impl Into<Reply>) -> R::Response {
-    let at = |node| (node == NodeId(1)).then(|| Endpoint { host: "here".into(), port: 9 });
-    let mut frame = wire::encode(shape, reply.into(), &at).unwrap().freeze();
+    let mut frame = encoded(shape, reply).freeze();
     assert_eq!(frame.get_i32() as usize, frame.len(), "the length is that of what follows");
     let header = R::Response::header_version(shape.version);
     let header = ResponseHeader::decode(&mut frame, header).unwrap();

@@ -22,7 +22,7 @@ use quorate_core::{ErrorCode, Generation, Request, Response, TopicsVersion};
 use quorate_io::wire::{self, Refused};
 use uuid::Uuid;
 
-use super::{asked, read, s, sent, shape};
+use super::{asked, encoded, read, s, sent, shape};
 
 #[test]
 fn what_a_commit_says_depends_on_its_version() {
@@ -206,8 +206,7 @@ fn a_deletes_answer_has_its_error_before_the_throttle_time() {
         partitions: vec![(1, ErrorCode::GroupSubscribedToTopic)],
     }];
     let deleted = response::OffsetDelete { error: ErrorCode::None, topics };
-    let reply = Response::OffsetDelete(deleted).into();
-    let frame = wire::encode(shape::<OffsetDeleteRequest>(0), reply, &|_| None).unwrap();
+    let frame = encoded(shape::<OffsetDeleteRequest>(0), Response::OffsetDelete(deleted));
     let body = b"\0\0\0\0\0\0\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\x01\0\x56";
     assert_eq!(&frame[..], [&b"\0\0\0\x1b\0\0\0\x4d"[..], body].concat());
 }
