@@ -38,6 +38,8 @@ use input::Input;
 /// Bytes that are read ahead while a request executes, and answers that are held back at most
 /// while more requests wait.
 const AHEAD: usize = SCRATCH;
+/// The shortest rest of a frame that is read into memory of its own, once as much has come.
+const DIRECT: usize = 16 << 10;
 
 /// The two ends of a connection.
 #[derive(Debug, Clone)]
@@ -354,9 +356,9 @@ impl<I: Io> Connection<I> {
         if self.input.len() > SMALL && missing > 0 {
             ready!(self.charge.poll_room(cx));
         }
-        let read = if missing > AHEAD && self.input.len() >= AHEAD {
-            let spare = self.input.spare(missing);
-            let mut read = pin!(self.io.read_buf(spare));
+        let read = if missing >= DIRECT && self.input.len() >= DIRECT {
+            let mut spare = self.input.spare(missing);
+            let mut read = pin!(self.io.read_buf(&mut spare));
             ready!(read.as_mut().poll(cx))?
         } else {
             let mut scratch = self.thread.scratch.borrow_mut();
