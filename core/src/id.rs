@@ -1,6 +1,7 @@
 //! Names and numbers of the protocol, each with a type of its own so that two cannot be swapped.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -9,7 +10,7 @@ use bytes::Bytes;
 /// UTF-8 text over shared bytes: a clone counts a reference, and a decoded request lends its frame.
 ///
 /// What outlives a request is copied out of the frame with [`Text::detached`].
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Default)]
 pub struct Text(Bytes);
 
 /// Bytes that were to be a [`Text`] are not UTF-8.
@@ -78,6 +79,33 @@ impl Text {
     #[must_use]
     pub fn utf16_len(&self) -> usize {
         if self.0.is_ascii() { self.0.len() } else { self.as_str().encode_utf16().count() }
+    }
+}
+
+impl Text {
+    /// Whether both are the same piece of memory, as a text and its clone are.
+    fn is_shared_with(&self, other: &Text) -> bool {
+        std::ptr::eq(&self.0[..], &other.0[..])
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Text) -> bool {
+        self.is_shared_with(other) || self.0 == other.0
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Text) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Text) -> Ordering {
+        if self.is_shared_with(other) { Ordering::Equal } else { self.0.cmp(&other.0) }
     }
 }
 
