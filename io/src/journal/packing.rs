@@ -18,7 +18,7 @@ use std::ops::Range;
 use bytes::{Buf, Bytes, BytesMut};
 use quorate_core::record::decode::{DecodeError, Decoded, decode};
 use quorate_core::record::encode::encode_into;
-use quorate_core::record::{RecordKey, RecordValue};
+use quorate_core::record::{OffsetAndMetadata, RecordKey, RecordValue};
 use quorate_core::{
     Batch, BatchId, Epoch, GroupId, Offset, Record, RejectCause, ShardId, TopicName,
 };
@@ -120,6 +120,8 @@ pub(super) struct Packed {
     item: Vec<u8>,
     /// Key and value of the last row.
     last: (BytesMut, BytesMut),
+    /// Memory for those of the next one.
+    next: (BytesMut, BytesMut),
 }
 
 impl Packed {
@@ -135,7 +137,8 @@ impl Packed {
             through: None,
             stopped: None,
             item: vec![0; HEADER],
-            last: (BytesMut::new(), BytesMut::new()),
+            last: Default::default(),
+            next: Default::default(),
         };
         for batch in &append.batches {
             if let Err(cause) = packed.push(batch) {
@@ -193,27 +196,97 @@ impl Packed {
             return Err(RejectCause::Earlier);
         }
         let before = self.item.len();
-        let mut size = 0;
-        let (mut key, mut value) = (BytesMut::new(), BytesMut::new());
+        let (mut size, mut last) = (0, None);
         for record in &batch.records {
-            key.clear();
-            value.clear();
-            let encoded = encode_into(record, &mut key, &mut value);
-            size += key.len() + value.len();
-            let Some(is_written) = encoded.ok().filter(|_| size <= MAX_BATCH_BYTES) else {
+            let bytes = match last.and_then(|last| Step::between(last, record)) {
+                Some(step) => Some(self.put_step(&step)),
+                None => self.put(record),
+            };
+            let Some(bytes) = bytes.filter(|bytes| size + bytes <= MAX_BATCH_BYTES) else {
                 self.item.truncate(before);
                 return Err(RejectCause::TooLarge);
             };
-            let (last_key, last_value) = &mut self.last;
-            put_shared(&mut self.item, &key, last_key, is_written.then_some((&value, last_value)));
-            mem::swap(&mut key, last_key);
-            if is_written {
-                mem::swap(&mut value, last_value);
-            }
+            size += bytes;
+            last = Some(record);
         }
         self.records += batch.records.len() as u32;
         self.through = Some(batch.id);
         Ok(())
+    }
+
+    /// Adds a row, and gives its bytes as if it shared nothing; none if it cannot be written.
+    fn put(&mut self, record: &Record) -> Option<usize> {
+        let (key, value) = &mut self.next;
+        key.clear();
+        value.clear();
+        let is_written = encode_into(record, key, value).ok()?;
+        let bytes = key.len() + value.len();
+        let (last_key, last_value) = &mut self.last;
+        put_shared(&mut self.item, key, last_key, is_written.then_some((&*value, &*last_value)));
+        mem::swap(key, last_key);
+        if is_written {
+            mem::swap(value, last_value);
+        }
+        Some(bytes)
+    }
+
+    /// Adds the row that is this far from the last one: the same bytes as by [`put`](Self::put),
+    /// without finding out again what they share.
+    fn put_step(&mut self, step: &Step) -> usize {
+        let (key, value) = &mut self.last;
+        let place = key.len() - PARTITION_BYTES;
+        key[place..].copy_from_slice(&step.to.0.to_be_bytes());
+        value[OFFSET].copy_from_slice(&step.to.1.to_be_bytes());
+        let common = place + ((step.from.0 ^ step.to.0).leading_zeros() / u8::BITS) as usize;
+        put_front(&mut self.item, key, common);
+        let common = match ((step.from.1 ^ step.to.1).trailing_zeros() / u8::BITS) as usize {
+            n if n == OFFSET.len() => value.len(),
+            n => value.len() - OFFSET.end + n,
+        };
+        put_end(&mut self.item, value, common);
+        key.len() + value.len()
+    }
+}
+
+/// Bytes of the partition, with which the key of an offset ends.
+const PARTITION_BYTES: usize = 4;
+/// Where the value of an offset has the offset, whatever its version.
+const OFFSET: Range<usize> = 2..10;
+
+/// From one row to another of the same topic that has another partition and another offset, and all
+/// else in common, as most rows of a commit have.
+struct Step {
+    from: (i32, i64),
+    to: (i32, i64),
+}
+
+impl Step {
+    fn between(from: &Record, to: &Record) -> Option<Step> {
+        let Record { key: RecordKey::Offset { group, topic, partition }, value } = from else {
+            return None;
+        };
+        let RecordKey::Offset { group: to_group, topic: to_topic, partition: to_partition } =
+            &to.key
+        else {
+            return None;
+        };
+        let (Some(RecordValue::Offset(row)), Some(RecordValue::Offset(to_row))) =
+            (value, &to.value)
+        else {
+            return None;
+        };
+        let OffsetAndMetadata {
+            offset,
+            leader_epoch,
+            metadata,
+            committed_at,
+            expires_at,
+            topic_id,
+        } = row;
+        let same = (leader_epoch, committed_at, expires_at, topic_id)
+            == (&to_row.leader_epoch, &to_row.committed_at, &to_row.expires_at, &to_row.topic_id)
+            && (metadata, topic, group) == (&to_row.metadata, to_topic, to_group);
+        same.then_some(Step { from: (*partition, *offset), to: (*to_partition, to_row.offset) })
     }
 }
 
@@ -308,12 +381,24 @@ impl Whole {
 
 /// Adds a row without what it has in common with the last key and the last value.
 fn put_shared(out: &mut Vec<u8>, key: &[u8], last_key: &[u8], value: Option<(&[u8], &[u8])>) {
-    let common = self::common(key.iter(), last_key.iter());
+    put_front(out, key, self::common(key.iter(), last_key.iter()));
+    match value {
+        None => varint::put(out, 0),
+        Some((value, last)) => {
+            put_end(out, value, self::common(value.iter().rev(), last.iter().rev()));
+        }
+    }
+}
+
+/// Adds a key but for its front, of so many bytes.
+fn put_front(out: &mut Vec<u8>, key: &[u8], common: usize) {
     varint::put(out, common as u64);
     varint::put(out, (key.len() - common) as u64);
     out.extend_from_slice(&key[common..]);
-    let Some((value, last)) = value else { return varint::put(out, 0) };
-    let common = self::common(value.iter().rev(), last.iter().rev());
+}
+
+/// Adds a value but for its end, of so many bytes.
+fn put_end(out: &mut Vec<u8>, value: &[u8], common: usize) {
     let own = &value[..value.len() - common];
     varint::put(out, own.len() as u64 + 1);
     varint::put(out, common as u64);

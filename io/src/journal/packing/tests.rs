@@ -7,7 +7,7 @@ use quorate_core::{
 };
 
 use super::super::Append;
-use super::{HEADER, Item, Names, Packed, Row, UNSHARED, put_row};
+use super::{HEADER, Item, Names, Packed, Row, UNSHARED, put_row, put_shared};
 
 fn offset(partition: i32, value: Option<(i64, &str)>) -> Record {
     let (group, topic) = (GroupId::from("shop"), TopicName::from("orders"));
@@ -65,6 +65,57 @@ fn a_row_does_not_repeat_what_it_shares_with_the_one_before_it() {
         (Epoch(3), Offset(7), Offset(11), 99)
     );
     assert_eq!(records(&item), Some(written));
+}
+
+/// The item of rows that are put one by one, without a look at the records.
+fn by_bytes(records: &[Record]) -> Vec<u8> {
+    let (mut rows, mut key, mut value) = (Vec::new(), Bytes::new(), Bytes::new());
+    for record in records {
+        let encoded = quorate_core::record::encode::encode(record).expect("it fits");
+        let pair = encoded.value.as_deref().map(|new| (new, &value[..]));
+        put_shared(&mut rows, &encoded.key, &key, pair);
+        key = encoded.key;
+        value = encoded.value.unwrap_or(value);
+    }
+    rows
+}
+
+#[test]
+fn rows_that_follow_one_another_are_what_they_are_when_all_bytes_are_compared() {
+    let other = |change: fn(&mut OffsetAndMetadata)| {
+        let mut record = offset(9, Some((42, "m")));
+        let Some(RecordValue::Offset(row)) = &mut record.value else { panic!("an offset") };
+        change(row);
+        record
+    };
+    let mut records: Vec<Record> = [0, 1, 0x0101, 0x0001_0101, -1, -1, i32::MIN, 7]
+        .into_iter()
+        .zip([0, 1, 0x0101, -1, -1, i64::MAX, 5, 5])
+        .map(|(partition, at)| offset(partition, Some((at, "m"))))
+        .collect();
+    records.extend([
+        offset(9, None),
+        offset(9, Some((42, "m"))),
+        offset(9, Some((42, "n"))),
+        other(|row| row.leader_epoch = 0),
+        other(|row| row.committed_at = WallTime(1_001)),
+        other(|row| row.expires_at = Some(WallTime(5))),
+        other(|row| row.expires_at = Some(WallTime(6))),
+        other(|row| row.topic_id = uuid::Uuid::from_u128(1)),
+        other(|_| {}),
+    ]);
+    for (group, topic) in [("shop", "others"), ("shops", "others")] {
+        let key = RecordKey::Offset { group: group.into(), topic: topic.into(), partition: 9 };
+        records.push(Record { key, ..other(|_| {}) });
+    }
+    // Any two may follow one another.
+    let pairs = records.iter().flat_map(|one| records.iter().flat_map(move |two| [one, two]));
+    let all: Vec<Record> = pairs.cloned().collect();
+    let packed = Packed::new(&append(all.clone())).expect("it has records").finish(0);
+    assert_eq!(
+        packed[HEADER..].escape_ascii().to_string(),
+        by_bytes(&all).escape_ascii().to_string()
+    );
 }
 
 #[test]
