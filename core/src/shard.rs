@@ -136,7 +136,7 @@ impl Shard {
         let mut all = Vec::new();
         for (id, group) in &self.groups {
             if let Some(row) = &group.rows.group {
-                all.push((RecordKey::Group(id.clone()), RecordValue::Group((**row).clone())));
+                all.push((RecordKey::Group(id.clone()), RecordValue::Group(row.clone())));
             }
             for (topic, partition, row) in group.rows.offsets.iter() {
                 let (group, topic) = (id.clone(), topic.clone());

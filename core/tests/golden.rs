@@ -172,7 +172,10 @@ fn records_of_consumer_groups_are_of_unknown_types() {
 }
 
 fn group_record(group: &str, value: Option<GroupMetadata>) -> Record {
-    Record { key: RecordKey::Group(group.into()), value: value.map(RecordValue::Group) }
+    Record {
+        key: RecordKey::Group(group.into()),
+        value: value.map(|row| RecordValue::Group(Box::new(row))),
+    }
 }
 
 fn offset_record(group: &str, partition: i32, value: OffsetAndMetadata) -> Record {

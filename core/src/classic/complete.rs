@@ -41,7 +41,7 @@ impl Group {
         live.protocol = None;
         live.recompute_subscribed();
         live.transition(cx, State::Empty, cause);
-        let value = Some(RecordValue::Group(live.metadata(&IndexMap::new())));
+        let value = Some(RecordValue::Group(Box::new(live.metadata(&IndexMap::new()))));
         let record = Record { key: RecordKey::Group(cx.id.clone()), value };
         cx.append(self, vec![record], Vec::new());
     }

@@ -123,7 +123,7 @@ impl Group {
         }
         let assignments: IndexMap<_, _> =
             self.live.members.iter().map(|m| (m.id.clone(), m.assignment.clone())).collect();
-        let value = Some(RecordValue::Group(self.live.metadata(&assignments)));
+        let value = Some(RecordValue::Group(Box::new(self.live.metadata(&assignments))));
         let record = Record { key: RecordKey::Group(cx.id.clone()), value };
         let group = cx.id.clone();
         let after = After::StaticReplaced { group, token, body, new, old, old_leader };

@@ -45,7 +45,7 @@ impl Group {
             return;
         }
         let assignments = live.assignments(cx, request);
-        let value = Some(RecordValue::Group(live.metadata(&assignments)));
+        let value = Some(RecordValue::Group(Box::new(live.metadata(&assignments))));
         let record = Record { key: RecordKey::Group(cx.id.clone()), value };
         let generation = live.generation;
         let assignments = assignments.into_iter().collect();

@@ -72,7 +72,9 @@ pub fn decode_value(key: &RecordKey, value: &Bytes) -> Result<RecordValue, Decod
     }
     reader.flexible = version >= FIRST_FLEXIBLE;
     match key {
-        RecordKey::Group(_) => group(&mut reader, version).map(RecordValue::Group),
+        RecordKey::Group(_) => {
+            group(&mut reader, version).map(|row| RecordValue::Group(Box::new(row)))
+        }
         RecordKey::Offset { .. } => offset(&mut reader, version).map(RecordValue::Offset),
     }
 }

@@ -65,8 +65,8 @@ impl RecordKey {
 /// The value of a row; its kind is that of the key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RecordValue {
-    /// Of [`RecordKey::Group`].
-    Group(GroupMetadata),
+    /// Of [`RecordKey::Group`]. In a box, for offsets are many and smaller.
+    Group(Box<GroupMetadata>),
     /// Of [`RecordKey::Offset`].
     Offset(OffsetAndMetadata),
 }

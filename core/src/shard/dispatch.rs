@@ -177,7 +177,7 @@ impl Shard {
                 state_since: Some(now.wall),
                 members: Vec::new(),
             };
-            let value = Some(RecordValue::Group(metadata));
+            let value = Some(RecordValue::Group(Box::new(metadata)));
             let record = Record { key: RecordKey::Group(cx.id.clone()), value };
             let after = After::Created { group: cx.id.clone() };
             let batch = cx.append(group, vec![record], vec![after]);

@@ -65,7 +65,7 @@ impl Shard {
             let Some(batch) = self.env.log.in_flight.pop_back() else { break };
             for id in &batch.groups {
                 if let Some(group) = self.groups.get_mut(id) {
-                    group.rows.undo(batch.id, &mut self.env.rows);
+                    group.rows.undo(id, batch.id, &mut self.env.rows);
                 }
             }
             (self.env.log.next_batch, self.env.log.next_offset) = (batch.id, batch.base);

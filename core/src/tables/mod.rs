@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, Hash};
 use foldhash::fast::FixedState;
 pub(crate) use offsets::Offsets;
 
-use crate::id::{BatchId, TopicName};
+use crate::id::{BatchId, GroupId, TopicName};
 use crate::record::{GroupMetadata, OffsetAndMetadata, Record, RecordKey, RecordValue};
 
 /// The rows of one group.
@@ -27,8 +27,15 @@ pub(crate) struct Rows {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Displaced {
     by: BatchId,
-    key: RecordKey,
+    place: Place,
     value: Option<RecordValue>,
+}
+
+/// Which of the rows of its group one is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Place {
+    Group,
+    Offset(TopicName, i32),
 }
 
 /// A wrapping sum of the hashes of all rows of a shard. Each write keeps it in builds with debug
@@ -72,9 +79,9 @@ impl Rows {
         let Record { key, value } = record;
         let old = match (key, value) {
             (RecordKey::Group(_), Some(RecordValue::Group(row))) => {
-                self.group.replace(Box::new(row.clone())).map(|row| RecordValue::Group(*row))
+                self.group.replace(row.clone()).map(RecordValue::Group)
             }
-            (RecordKey::Group(_), _) => self.group.take().map(|row| RecordValue::Group(*row)),
+            (RecordKey::Group(_), _) => self.group.take().map(RecordValue::Group),
             (RecordKey::Offset { topic, partition, .. }, value) => {
                 let row = match value {
                     Some(RecordValue::Offset(row)) => Some(row.clone()),
@@ -90,7 +97,11 @@ impl Rows {
     /// Writes a row that belongs to a batch which is not yet durable.
     pub(crate) fn put_in_flight(&mut self, by: BatchId, record: &Record, sum: &mut RowsHash) {
         let value = self.put(record, sum);
-        self.undo.push_back(Displaced { by, key: record.key.clone(), value });
+        let place = match &record.key {
+            RecordKey::Group(_) => Place::Group,
+            RecordKey::Offset { topic, partition, .. } => Place::Offset(topic.clone(), *partition),
+        };
+        self.undo.push_back(Displaced { by, place, value });
     }
 
     /// All batches up to this one are durable: what they displaced is forgotten.
@@ -104,9 +115,14 @@ impl Rows {
     }
 
     /// This batch and later ones are not stored: what they displaced comes back, newest first.
-    pub(crate) fn undo(&mut self, from: BatchId, sum: &mut RowsHash) {
+    pub(crate) fn undo(&mut self, id: &GroupId, from: BatchId, sum: &mut RowsHash) {
         while self.undo.back().is_some_and(|displaced| displaced.by >= from) {
-            let Some(Displaced { key, value, .. }) = self.undo.pop_back() else { break };
+            let Some(Displaced { place, value, .. }) = self.undo.pop_back() else { break };
+            let group = id.clone();
+            let key = match place {
+                Place::Group => RecordKey::Group(group),
+                Place::Offset(topic, partition) => RecordKey::Offset { group, topic, partition },
+            };
             self.put(&Record { key, value }, sum);
         }
     }
@@ -128,8 +144,7 @@ impl Rows {
         partition: i32,
     ) -> Option<&OffsetAndMetadata> {
         let displaced = self.undo.iter().find(|displaced| {
-            matches!(&displaced.key, RecordKey::Offset { topic: t, partition: p, .. }
-                if t == topic && *p == partition)
+            matches!(&displaced.place, Place::Offset(t, p) if *p == partition && t == topic)
         });
         match displaced {
             Some(Displaced { value: Some(RecordValue::Offset(row)), .. }) => Some(row),
@@ -143,7 +158,7 @@ impl Rows {
         let mut all: BTreeMap<_, _> =
             self.offsets.iter().map(|(topic, partition, row)| ((topic, partition), row)).collect();
         for displaced in self.undo.iter().rev() {
-            let RecordKey::Offset { topic, partition, .. } = &displaced.key else { continue };
+            let Place::Offset(topic, partition) = &displaced.place else { continue };
             match &displaced.value {
                 Some(RecordValue::Offset(row)) => all.insert((topic, *partition), row),
                 _ => all.remove(&(topic, *partition)),

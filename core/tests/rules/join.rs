@@ -67,7 +67,7 @@ fn a_first_join_is_handed_an_id_and_stores_an_empty_group_24_25() {
         members: Vec::new(),
     };
     let key = RecordKey::Group("g".into());
-    assert_eq!(bench.log, [Record { key, value: Some(RecordValue::Group(value)) }]);
+    assert_eq!(bench.log, [Record { key, value: Some(RecordValue::Group(Box::new(value))) }]);
     assert_eq!(bench.state(), "Empty");
 }
 

@@ -218,7 +218,7 @@ fn group(name: &str, assignment: usize) -> Record {
         state_since: Some(WallTime(1_700_000_000_000)),
         members: vec![member],
     };
-    Record { key: RecordKey::Group(name.into()), value: Some(RecordValue::Group(value)) }
+    Record { key: RecordKey::Group(name.into()), value: Some(RecordValue::Group(Box::new(value))) }
 }
 
 /// Opens the same journal again.

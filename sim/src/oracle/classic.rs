@@ -131,7 +131,7 @@ impl Classic {
                     let RecordKey::Group(id) = &record.key else { continue };
                     let key = (*shard, id.clone());
                     match &record.value {
-                        Some(RecordValue::Group(row)) => self.rows.insert(key, row.clone()),
+                        Some(RecordValue::Group(row)) => self.rows.insert(key, (**row).clone()),
                         _ => self.rows.remove(&key),
                     };
                 }

@@ -228,7 +228,7 @@ impl Syncs {
 
 fn row_of<'a>(batch: &'a Batch, id: &GroupId) -> Option<&'a quorate_core::record::GroupMetadata> {
     batch.records.iter().find_map(|record| match (&record.key, &record.value) {
-        (RecordKey::Group(group), Some(RecordValue::Group(row))) if group == id => Some(row),
+        (RecordKey::Group(group), Some(RecordValue::Group(row))) if group == id => Some(&**row),
         _ => None,
     })
 }

@@ -243,7 +243,8 @@ fn a_client_reads_what_a_broker_says() {
                 authorized_operations: false,
             };
             let reply = Reply::Group(response.clone());
-            let mut bytes = encode(shape, reply, &endpoint).expect("it can be said").joined().freeze();
+            let mut bytes =
+                encode(shape, reply, &endpoint).expect("it can be said").joined().freeze();
             assert_eq!(bytes.get_u32() as usize, bytes.len());
             assert_eq!(answer(&asked, bytes.clone()), Ok(response));
             let other = Asked { correlation: 8, ..asked };
