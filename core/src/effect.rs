@@ -11,7 +11,6 @@ use crate::topics::TopicsDelta;
 
 /// Something that happened, for [`Shard::step`](crate::Shard::step).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[expect(clippy::large_enum_variant, reason = "a box would cost an allocation a request")]
 pub enum Input {
     /// A client asks.
     Request {

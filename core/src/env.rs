@@ -82,7 +82,7 @@ pub(crate) enum After {
         group: GroupId,
         /// None once the wait was given up.
         token: Option<Token>,
-        body: JoinGroup,
+        body: Box<JoinGroup>,
         new: MemberId,
         old: Box<Member>,
         old_leader: Option<MemberId>,
@@ -211,7 +211,7 @@ impl Cx<'_> {
     }
 
     pub(crate) fn join_reply(&mut self, token: Token, body: JoinGroup) {
-        self.reply(token, Response::JoinGroup(body));
+        self.reply(token, Response::JoinGroup(Box::new(body)));
     }
 
     pub(crate) fn join_refused(&mut self, token: Token, error: ErrorCode, member: MemberId) {
@@ -219,7 +219,7 @@ impl Cx<'_> {
     }
 
     pub(crate) fn sync_refused(&mut self, token: Token, error: ErrorCode) {
-        self.reply(token, Response::SyncGroup(SyncGroup::refused(error)));
+        self.reply(token, Response::SyncGroup(Box::new(SyncGroup::refused(error))));
     }
 
     /// Answers when all that the group has written is durable (design 6): now, if it is.

@@ -57,17 +57,19 @@
 //! let join = JoinGroup { group_id: group_id.clone(), session_timeout: Millis(10_000),
 //!     rebalance_timeout: Millis(20_000), protocol_type: "consumer".into(), protocols,
 //!     ..Default::default() };
-//! let parked = [1, 2].map(|token| broker.ask(token, Request::JoinGroup(join.clone())));
+//! let parked = [1, 2].map(|token| broker.ask(token, join.clone().into()));
 //! assert_eq!(parked, [[], []]);
 //! let joined = [3, 6].map(|second| broker.step(second, Input::Deadline)).concat();
 //! let [Response::JoinGroup(leader), Response::JoinGroup(_)] = &joined[..] else { panic!() };
 //! let (generation, member_id) = (leader.generation, leader.member_id.clone());
-//! broker.ask(3, Request::SyncGroup(SyncGroup { group_id: group_id.clone(), generation,
-//!     member_id: member_id.clone(), ..Default::default() }));
+//! let sync = SyncGroup { group_id: group_id.clone(), generation, member_id: member_id.clone(),
+//!     ..Default::default() };
+//! broker.ask(3, sync.into());
 //! let partitions = vec![CommitPartition { offset: 42, ..Default::default() }];
 //! let topics = vec![CommitTopic { name: "t".into(), partitions, ..Default::default() }];
-//! broker.ask(4, Request::OffsetCommit(OffsetCommit { group_id: group_id.clone(), generation,
-//!     member_id, topics, ..Default::default() }));
+//! let commit = OffsetCommit { group_id: group_id.clone(), generation, member_id, topics,
+//!     ..Default::default() };
+//! broker.ask(4, commit.into());
 //! let mut broker = start(broker.1, 2); // the first shard is gone
 //! let groups = vec![FetchGroup { group_id, ..Default::default() }];
 //! let fetched = broker.ask(1, Request::OffsetFetch(OffsetFetch { groups, ..Default::default() }));

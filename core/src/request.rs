@@ -10,20 +10,22 @@ use crate::id::{Generation, GroupId, InstanceId, MemberId, Millis, Text, TopicNa
 use crate::topics::TopicsVersion;
 
 /// A request of a client, as a router takes it and, in parts, a shard.
+///
+/// It is moved a few times on its way: those that are large are in a box, and a heartbeat is not.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Request {
     /// Who coordinates; answered by the router.
     FindCoordinator(FindCoordinator),
     /// Spec classic 6.
-    JoinGroup(JoinGroup),
+    JoinGroup(Box<JoinGroup>),
     /// Spec classic 7.
-    SyncGroup(SyncGroup),
+    SyncGroup(Box<SyncGroup>),
     /// Spec classic 8.
     Heartbeat(Heartbeat),
     /// Spec classic 9.
     LeaveGroup(LeaveGroup),
     /// Spec classic 12.
-    OffsetCommit(OffsetCommit),
+    OffsetCommit(Box<OffsetCommit>),
     /// Spec classic 13.
     OffsetFetch(OffsetFetch),
     /// Spec classic 14.
@@ -34,6 +36,24 @@ pub enum Request {
     DescribeGroups(DescribeGroups),
     /// Spec classic 17.3.
     DeleteGroups(DeleteGroups),
+}
+
+impl From<JoinGroup> for Request {
+    fn from(join: JoinGroup) -> Request {
+        Request::JoinGroup(Box::new(join))
+    }
+}
+
+impl From<SyncGroup> for Request {
+    fn from(sync: SyncGroup) -> Request {
+        Request::SyncGroup(Box::new(sync))
+    }
+}
+
+impl From<OffsetCommit> for Request {
+    fn from(commit: OffsetCommit) -> Request {
+        Request::OffsetCommit(Box::new(commit))
+    }
 }
 
 /// Whose connection a request came over.

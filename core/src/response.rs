@@ -11,9 +11,9 @@ pub enum Response {
     /// To FindCoordinator.
     FindCoordinator(FindCoordinator),
     /// To JoinGroup.
-    JoinGroup(JoinGroup),
+    JoinGroup(Box<JoinGroup>),
     /// To SyncGroup.
-    SyncGroup(SyncGroup),
+    SyncGroup(Box<SyncGroup>),
     /// To Heartbeat.
     Heartbeat(ErrorCode),
     /// To LeaveGroup.

@@ -141,10 +141,10 @@ impl Router {
         Response::FindCoordinator(response::FindCoordinator { failed, coordinators })
     }
 
-    fn join(&self, join: JoinGroup) -> Routed {
+    fn join(&self, join: Box<JoinGroup>) -> Routed {
         let timeout = join.session_timeout.duration();
         let refused = |error, member| {
-            Routed::Done(Response::JoinGroup(response::JoinGroup::refused(error, member)))
+            Routed::Done(Response::JoinGroup(Box::new(response::JoinGroup::refused(error, member))))
         };
         if join.group_id.is_empty() {
             return refused(ErrorCode::InvalidGroupId, join.member_id);
@@ -156,10 +156,11 @@ impl Router {
         self.to(&join.group_id.clone(), Request::JoinGroup(join))
     }
 
-    fn sync(&self, sync: SyncGroup) -> Routed {
+    fn sync(&self, sync: Box<SyncGroup>) -> Routed {
         let unnamed = sync.protocol_type.is_none() || sync.protocol_name.is_none();
-        let refused =
-            |error| Routed::Done(Response::SyncGroup(response::SyncGroup::refused(error)));
+        let refused = |error| {
+            Routed::Done(Response::SyncGroup(Box::new(response::SyncGroup::refused(error))))
+        };
         if sync.must_name_protocol && unnamed {
             return refused(ErrorCode::InconsistentGroupProtocol);
         }
@@ -170,7 +171,7 @@ impl Router {
     }
 
     /// Spec classic 12.1, 4 to 6: what the metadata lacks is refused here, the rest goes on.
-    fn commit(&mut self, mut commit: OffsetCommit) -> Routed {
+    fn commit(&mut self, mut commit: Box<OffsetCommit>) -> Routed {
         commit.checked = self.topics.version();
         let mut refused = Merged::default();
         for topic in &mut commit.topics {

@@ -42,7 +42,6 @@ pub struct Place {
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[expect(clippy::large_enum_variant, reason = "most events are steps, the largest")]
 pub enum What {
     /// A line of a script, in words.
     Script(String),

@@ -49,7 +49,7 @@ impl ClassicGroup {
         }
         if let Some(sync) = before.sync.take() {
             let refused = SyncGroup::refused(ErrorCode::FencedInstanceId);
-            cx.reply(sync, crate::response::Response::SyncGroup(refused));
+            cx.reply(sync, crate::response::Response::SyncGroup(Box::new(refused)));
         }
         cx.env.timers.discard(&before.session);
         let mut member = before.clone();
@@ -126,7 +126,8 @@ impl Group {
         let value = Some(RecordValue::Group(Box::new(self.live.metadata(&assignments))));
         let record = Record { key: RecordKey::Group(cx.id.clone()), value };
         let group = cx.id.clone();
-        let after = After::StaticReplaced { group, token, body, new, old, old_leader };
+        let after =
+            After::StaticReplaced { group, token, body: Box::new(body), new, old, old_leader };
         let batch = self.append_checked(cx, record, after);
         if let (Some(batch), Some(token)) = (batch, token) {
             cx.give_up_on(batch, crate::env::Waits::Token(token));

@@ -24,7 +24,7 @@ impl Group {
             Ok(State::Stable) => {
                 self.live.synced(cx, &request.member_id);
                 let answer = self.live.assigned(&request.member_id);
-                cx.reply(token, Response::SyncGroup(answer));
+                cx.reply(token, Response::SyncGroup(Box::new(answer)));
             }
             Ok(_) => self.park_sync(cx, token, request),
         }
@@ -78,7 +78,7 @@ impl Group {
             if let Some(token) = member.sync.take() {
                 restart_session(cx, member);
                 let answer = live.assigned(&id);
-                cx.reply(token, Response::SyncGroup(answer));
+                cx.reply(token, Response::SyncGroup(Box::new(answer)));
             }
         }
     }

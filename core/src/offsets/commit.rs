@@ -15,7 +15,7 @@ use crate::time::WallTime;
 
 impl Group {
     /// Serves an OffsetCommit of a group that exists.
-    pub(crate) fn commit(&mut self, cx: &mut Cx<'_>, token: Token, request: OffsetCommit) {
+    pub(crate) fn commit(&mut self, cx: &mut Cx<'_>, token: Token, request: Box<OffsetCommit>) {
         if let Err(error) = self.live.check_commit(&request) {
             let body = refuse(&crate::request::Request::OffsetCommit(request), error);
             cx.reply_behind(self, token, body);

@@ -28,7 +28,6 @@ const LEAST_MEMBER: usize = 15;
 
 /// What the bytes of a key and a value are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a box would be one allocation per replayed record")]
 pub enum Decoded {
     /// A record.
     Record(Record),

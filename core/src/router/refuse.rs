@@ -22,8 +22,8 @@ pub fn refuse(request: &Request, error: ErrorCode) -> Response {
             let coordinators = find.keys.iter().map(entry).collect();
             Response::FindCoordinator(response::FindCoordinator { failed: true, coordinators })
         }
-        Request::JoinGroup(_) => Response::JoinGroup(JoinGroup::refused(error, nobody())),
-        Request::SyncGroup(_) => Response::SyncGroup(SyncGroup::refused(error)),
+        Request::JoinGroup(_) => Response::JoinGroup(Box::new(JoinGroup::refused(error, nobody()))),
+        Request::SyncGroup(_) => Response::SyncGroup(Box::new(SyncGroup::refused(error))),
         Request::Heartbeat(_) => Response::Heartbeat(match error {
             ErrorCode::CoordinatorLoadInProgress => ErrorCode::None,
             error => error,
@@ -99,8 +99,10 @@ impl Response {
                 find.coordinators.iter_mut().for_each(|c| c.node = Err(error));
                 Response::FindCoordinator(response::FindCoordinator { failed: true, ..find })
             }
-            Response::JoinGroup(_) => Response::JoinGroup(JoinGroup::refused(error, nobody())),
-            Response::SyncGroup(_) => Response::SyncGroup(SyncGroup::refused(error)),
+            Response::JoinGroup(_) => {
+                Response::JoinGroup(Box::new(JoinGroup::refused(error, nobody())))
+            }
+            Response::SyncGroup(_) => Response::SyncGroup(Box::new(SyncGroup::refused(error))),
             Response::Heartbeat(_) => Response::Heartbeat(error),
             Response::LeaveGroup(_) => {
                 Response::LeaveGroup(LeaveGroup { error, members: Vec::new() })

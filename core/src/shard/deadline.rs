@@ -127,7 +127,7 @@ impl Shard {
         let body = match &mut in_flight.after[place] {
             After::StaticReplaced { token, .. } => {
                 *token = None;
-                Response::JoinGroup(JoinGroup::refused(error, Default::default()))
+                Response::JoinGroup(Box::new(JoinGroup::refused(error, Default::default())))
             }
             _ => match in_flight.after.remove(place) {
                 After::Reply { body, .. } => body.failed(error),

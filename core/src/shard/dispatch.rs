@@ -88,7 +88,7 @@ impl Shard {
         out: &mut Effects,
     ) {
         match body {
-            Request::JoinGroup(r) => self.join(now, token, origin, r, out),
+            Request::JoinGroup(r) => self.join(now, token, origin, *r, out),
             Request::Heartbeat(r) => match self.with(now, &r.group_id, out) {
                 Some((group, mut cx)) => group.heartbeat(&mut cx, token, &r),
                 None => {
@@ -97,10 +97,10 @@ impl Shard {
                 }
             },
             Request::SyncGroup(r) => match self.with(now, &r.group_id.clone(), out) {
-                Some((group, mut cx)) => group.sync(&mut cx, token, r),
+                Some((group, mut cx)) => group.sync(&mut cx, token, *r),
                 None => {
                     let body = response::SyncGroup::refused(ErrorCode::UnknownMemberId);
-                    self.env.reply(out, token, Response::SyncGroup(body));
+                    self.env.reply(out, token, Response::SyncGroup(Box::new(body)));
                 }
             },
             Request::LeaveGroup(r) => match self.with(now, &r.group_id.clone(), out) {
@@ -159,7 +159,7 @@ impl Shard {
         if !exists && !request.member_id.is_empty() {
             let error = ErrorCode::UnknownMemberId;
             let body = response::JoinGroup::refused(error, request.member_id);
-            self.env.reply(out, token, Response::JoinGroup(body));
+            self.env.reply(out, token, Response::JoinGroup(Box::new(body)));
             return;
         }
         let id = request.group_id.clone();
@@ -199,7 +199,7 @@ impl Shard {
     }
 
     /// Spec classic 12.2: a commit of no member creates a group that has only offsets.
-    fn commit(&mut self, now: Now, token: Token, request: OffsetCommit, out: &mut Effects) {
+    fn commit(&mut self, now: Now, token: Token, request: Box<OffsetCommit>, out: &mut Effects) {
         let exists = self.groups.contains_key(&request.group_id);
         if !exists && request.generation.0 >= 0 {
             let error = if request.missing_group_has_a_code {

@@ -35,7 +35,7 @@ impl Shard {
                 After::Reply { token, body } => self.env.reply(out, token, body.failed(error)),
                 After::StaticReplaced { token: Some(token), .. } => {
                     let body = JoinGroup::refused(error, Default::default());
-                    self.env.reply(out, token, Response::JoinGroup(body));
+                    self.env.reply(out, token, Response::JoinGroup(Box::new(body)));
                 }
                 _ => {}
             }
@@ -46,11 +46,11 @@ impl Shard {
                 let Some(member) = group.live.members.get_mut(&id) else { continue };
                 if let Some(join) = member.join.take() {
                     let body = JoinGroup::refused(error, id.clone());
-                    self.env.reply(out, join.token, Response::JoinGroup(body));
+                    self.env.reply(out, join.token, Response::JoinGroup(Box::new(body)));
                 }
                 if let Some(token) = member.sync.take() {
                     let body = SyncGroup::refused(error);
-                    self.env.reply(out, token, Response::SyncGroup(body));
+                    self.env.reply(out, token, Response::SyncGroup(Box::new(body)));
                 }
             }
         }

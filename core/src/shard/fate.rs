@@ -120,7 +120,11 @@ impl Shard {
             let joins: Vec<_> = group.live.members.iter().filter_map(|m| m.join).collect();
             for join in joins {
                 let body = crate::response::JoinGroup::refused(error, Default::default());
-                self.env.reply(out, join.token, crate::response::Response::JoinGroup(body));
+                self.env.reply(
+                    out,
+                    join.token,
+                    crate::response::Response::JoinGroup(Box::new(body)),
+                );
             }
         }
         self.forget(id, Cause::AppendFailed, out);

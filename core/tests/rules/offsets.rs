@@ -8,7 +8,7 @@ use quorate_core::request::{FetchGroup, OffsetCommit, OffsetDelete, OffsetFetch,
 use quorate_core::*;
 
 fn committed(bench: &mut Bench, request: OffsetCommit) -> Vec<ErrorCode> {
-    let token = bench.send(Request::OffsetCommit(request));
+    let token = bench.send(Request::OffsetCommit(Box::new(request)));
     codes(bench.answers.get(&token))
 }
 
@@ -128,7 +128,11 @@ fn a_commit_is_answered_when_it_is_stored_and_undone_when_it_is_not_141() {
     let before = bench.shard.fingerprint();
     bench.stores = false;
     let tokens = [2, 3].map(|offset| {
-        bench.send(Request::OffsetCommit(commit("", -1, &[("t", 0, offset), ("u", 0, offset)])))
+        bench.send(Request::OffsetCommit(Box::new(commit(
+            "",
+            -1,
+            &[("t", 0, offset), ("u", 0, offset)],
+        ))))
     });
     assert!(tokens.iter().all(|token| bench.is_parked(*token)));
     assert_eq!(bench.offsets(false), [row("t", 0, 1)]);
@@ -149,7 +153,7 @@ fn a_commit_is_answered_when_it_is_stored_and_undone_when_it_is_not_141() {
 fn a_commit_that_is_stored_late_is_told_and_stays() {
     let mut bench = Bench::new(quick());
     bench.stores = false;
-    let token = bench.send(Request::OffsetCommit(commit("", -1, &[("t", 0, 1)])));
+    let token = bench.send(Request::OffsetCommit(Box::new(commit("", -1, &[("t", 0, 1)]))));
     bench.pass_ms(5_000);
     assert_eq!(codes(bench.answers.get(&token)), [ErrorCode::CoordinatorNotAvailable]);
     bench.append();
@@ -179,8 +183,8 @@ fn a_plain_fetch_sees_what_is_stored_and_a_stable_one_waits_146() {
     let mut bench = Bench::new(quick());
     committed(&mut bench, commit("", -1, &[("t", 0, 1)]));
     bench.stores = false;
-    bench.send(Request::OffsetCommit(commit("", -1, &[("t", 0, 2), ("t", 1, 2)])));
-    bench.send(Request::OffsetCommit(commit("", -1, &[("t", 0, 3)])));
+    bench.send(Request::OffsetCommit(Box::new(commit("", -1, &[("t", 0, 2), ("t", 1, 2)]))));
+    bench.send(Request::OffsetCommit(Box::new(commit("", -1, &[("t", 0, 3)]))));
     assert_eq!(bench.offsets(false), [row("t", 0, 1)]);
     let stable = bench.send(fetch(true));
     bench.append();

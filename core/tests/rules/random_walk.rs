@@ -80,8 +80,16 @@ impl Walk {
             ),
             4 => beat(&member, generation, instance),
             5 => leave(&[(member.as_str(), instance)]),
-            6 => Request::OffsetCommit(commit(member.as_str(), generation, &[("t", 0, offset)])),
-            7 => Request::OffsetCommit(commit("", -1, &[("t", 1, offset), ("u", 0, offset)])),
+            6 => Request::OffsetCommit(Box::new(commit(
+                member.as_str(),
+                generation,
+                &[("t", 0, offset)],
+            ))),
+            7 => Request::OffsetCommit(Box::new(commit(
+                "",
+                -1,
+                &[("t", 1, offset), ("u", 0, offset)],
+            ))),
             8 => fetch(self.one(&[true, false])),
             _ if self.below(2) == 0 => {
                 Request::DeleteGroups(DeleteGroups { groups: vec!["g".into()] })

@@ -68,9 +68,9 @@ fn a_join_is_held_to_the_session_bounds_12_13() {
     ] {
         let join = Join::new().member(&"m".into()).timeouts(session, 1).v9();
         let expected = match error {
-            Some(error) => {
-                Routed::Done(Response::JoinGroup(response::JoinGroup::refused(error, "m".into())))
-            }
+            Some(error) => Routed::Done(Response::JoinGroup(Box::new(
+                response::JoinGroup::refused(error, "m".into()),
+            ))),
             None => Routed::Shard(router.locate(&"g".into()), join.clone()),
         };
         assert_eq!(router.request(join), expected);
@@ -78,9 +78,10 @@ fn a_join_is_held_to_the_session_bounds_12_13() {
     let Request::JoinGroup(join) = Join::new().member(&"m".into()).timeouts(1, 1).v9() else {
         panic!("a join")
     };
-    let nameless = Request::JoinGroup(JoinGroup { group_id: GroupId::default(), ..join });
+    let nameless =
+        Request::JoinGroup(Box::new(JoinGroup { group_id: GroupId::default(), ..*join }));
     let refused = response::JoinGroup::refused(ErrorCode::InvalidGroupId, "m".into());
-    assert_eq!(done(router.request(nameless)), Response::JoinGroup(refused));
+    assert_eq!(done(router.request(nameless)), Response::JoinGroup(Box::new(refused)));
 }
 
 #[test]
@@ -92,7 +93,7 @@ fn a_commit_of_unknown_topics_alone_asks_no_shard_137() {
     let topic = |name: &str, p| TopicErrors { name: name.into(), partitions: codes(p) };
     let topics = vec![topic("missing", &[0]), topic("t", &[10, -1])];
     let expected = Response::OffsetCommit(response::OffsetCommit { topics });
-    assert_eq!(done(router.request(Request::OffsetCommit(request))), expected);
+    assert_eq!(done(router.request(Request::OffsetCommit(Box::new(request)))), expected);
 }
 
 #[test]
@@ -102,7 +103,7 @@ fn of_topics_without_partitions_those_are_answered_that_do_not_exist() {
     let mut commits = commit("", -1, &[("missing", 0, 1), ("t", 0, 1)]);
     commits.topics.iter_mut().for_each(|topic| topic.partitions.clear());
     let answer = response::OffsetCommit { topics: vec![none("missing")] };
-    let answered = done(router.request(Request::OffsetCommit(commits)));
+    let answered = done(router.request(Request::OffsetCommit(Box::new(commits))));
     assert_eq!(answered, Response::OffsetCommit(answer));
     let topic = |name: &str| TopicPartitions { name: name.into(), partitions: vec![] };
     let delete = |topics| OffsetDelete { group_id: "g".into(), topics };
@@ -124,12 +125,12 @@ fn a_commit_goes_on_with_what_is_known_and_is_answered_whole_136() {
     let mut request = commit("", -1, &[("missing", 0, 1), ("t", 0, 1)]);
     let bad = CommitPartition { partition: 99, ..request.topics[1].partitions[0].clone() };
     request.topics[1].partitions.insert(0, bad);
-    let (id, mut sent) = parts(router.request(Request::OffsetCommit(request)));
+    let (id, mut sent) = parts(router.request(Request::OffsetCommit(Box::new(request))));
     let (shard, Request::OffsetCommit(part)) = sent.remove(0) else { panic!("a commit") };
     assert_eq!((shard, sent.len()), (router.locate(&"g".into()), 0));
     let mut expected = commit("", -1, &[("t", 0, 1)]);
     expected.checked = TopicsVersion(7);
-    assert_eq!(part, expected);
+    assert_eq!(part, Box::new(expected));
     let topic = |name: &str, partitions| TopicErrors { name: name.into(), partitions };
     let stored = vec![topic("t", vec![(0, ErrorCode::None)])];
     let answer = Response::OffsetCommit(response::OffsetCommit { topics: stored });
@@ -218,7 +219,7 @@ fn while_a_shard_loads_heartbeats_are_content_and_the_rest_waits() {
     assert_eq!(refuse(&beat, loading), Response::Heartbeat(ErrorCode::None));
     let join = refuse(&Join::new().member(&"m".into()).v9(), loading);
     let refused = response::JoinGroup::refused(loading, MemberId::default());
-    assert_eq!(join, Response::JoinGroup(refused));
+    assert_eq!(join, Response::JoinGroup(Box::new(refused)));
     let topics = vec![TopicPartitions { name: "t".into(), partitions: vec![3] }];
     let group = FetchGroup { topics: Some(topics), ..FetchGroup::default() };
     let v1 = OffsetFetch { groups: vec![group], require_stable: false, errors_on_partitions: true };

@@ -83,7 +83,7 @@ fn a_log_loads_alike_however_its_keys_are_ordered_or_compacted() {
     let (ids, _) = bench.stable(&[None]);
     for offset in 0..5 {
         let request = commit(ids[0].as_str(), 1, &[("t", 0, offset), ("u", 1, offset)]);
-        bench.send(Request::OffsetCommit(request));
+        bench.send(Request::OffsetCommit(Box::new(request)));
     }
     bench.reload();
     let whole = (bench.describe(), bench.offsets(true));
@@ -101,7 +101,7 @@ fn a_fenced_shard_answers_all_that_waits_and_appends_nothing() {
     let mut bench = Bench::new(quick());
     let (ids, _) = bench.stable(&[None, None]);
     bench.stores = false;
-    let request = Request::OffsetCommit(commit(ids[0].as_str(), 1, &[("t", 0, 5)]));
+    let request = Request::OffsetCommit(Box::new(commit(ids[0].as_str(), 1, &[("t", 0, 5)])));
     let written = bench.send(request.clone());
     let joining = bench.send(Join::new().member(&ids[0]).v9());
     bench.pending.clear();
@@ -120,7 +120,7 @@ fn a_shard_that_resigns_waits_for_its_appends_first() {
     let mut bench = Bench::new(quick());
     let (ids, _) = bench.stable(&[None, None]);
     bench.stores = false;
-    let request = Request::OffsetCommit(commit(ids[0].as_str(), 1, &[("t", 0, 5)]));
+    let request = Request::OffsetCommit(Box::new(commit(ids[0].as_str(), 1, &[("t", 0, 5)])));
     let written = bench.send(request);
     let joining = bench.send(Join::new().member(&ids[0]).v9());
     bench.step(Input::Resign);
@@ -156,11 +156,11 @@ fn requests_of_a_group_that_is_being_created_wait_in_their_order() {
 fn a_stalled_journal_refuses_new_writes_and_still_answers_reads() {
     let config = Config { max_in_flight: 6, in_flight_reserve: 2, ..quick() };
     let mut bench = Bench::new(config);
-    let first = bench.send(Request::OffsetCommit(commit("", -1, &[("t", 0, 0)])));
+    let first = bench.send(Request::OffsetCommit(Box::new(commit("", -1, &[("t", 0, 0)]))));
     assert_eq!(codes(bench.answers.get(&first)), [ErrorCode::None]);
     bench.stores = false;
     let send = |bench: &mut Bench, offset| {
-        bench.send(Request::OffsetCommit(commit("", -1, &[("t", 0, offset)])))
+        bench.send(Request::OffsetCommit(Box::new(commit("", -1, &[("t", 0, offset)]))))
     };
     let taken = [1, 2, 3, 4].map(|offset| send(&mut bench, offset));
     let over = send(&mut bench, 5);
@@ -184,7 +184,7 @@ fn only_an_empty_group_is_deleted_with_all_it_has_188_189_190() {
     assert_eq!(delete(&mut bench, &["g"]), [("g".into(), ErrorCode::GroupIdNotFound)]);
     let (ids, _) = bench.stable(&[None]);
     assert_eq!(delete(&mut bench, &["g"]), [("g".into(), ErrorCode::NonEmptyGroup)]);
-    bench.send(Request::OffsetCommit(commit(ids[0].as_str(), 1, &[("t", 0, 1)])));
+    bench.send(Request::OffsetCommit(Box::new(commit(ids[0].as_str(), 1, &[("t", 0, 1)]))));
     bench.send(leave(&[(ids[0].as_str(), None)]));
     let given = bench.send(Join::new().v9());
     let pending = bench.join_answer(given).member_id;
@@ -203,7 +203,7 @@ fn only_an_empty_group_is_deleted_with_all_it_has_188_189_190() {
 #[test]
 fn a_deletion_that_is_not_stored_leaves_the_group_as_it_was() {
     let mut bench = Bench::new(quick());
-    bench.send(Request::OffsetCommit(commit("", -1, &[("t", 0, 1)])));
+    bench.send(Request::OffsetCommit(Box::new(commit("", -1, &[("t", 0, 1)]))));
     let before = bench.shard.fingerprint();
     bench.stores = false;
     let groups = vec!["g".into()];

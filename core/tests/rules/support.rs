@@ -163,14 +163,14 @@ impl Bench {
 
     pub fn join_answer(&self, token: u64) -> response::JoinGroup {
         match self.answers.get(&token) {
-            Some(Response::JoinGroup(join)) => join.clone(),
+            Some(Response::JoinGroup(join)) => *join.clone(),
             other => panic!("no answer to join {token}: {other:?}"),
         }
     }
 
     pub fn sync_answer(&self, token: u64) -> response::SyncGroup {
         match self.answers.get(&token) {
-            Some(Response::SyncGroup(sync)) => sync.clone(),
+            Some(Response::SyncGroup(sync)) => *sync.clone(),
             other => panic!("no answer to sync {token}: {other:?}"),
         }
     }
@@ -298,18 +298,18 @@ impl Join {
     /// As a client that knows no handed-out ids: version 3.
     pub fn v3(mut self) -> Request {
         (self.0.may_be_handed_an_id, self.0.may_skip_assignment) = (false, false);
-        Request::JoinGroup(self.0)
+        Request::JoinGroup(Box::new(self.0))
     }
 
     /// As version 8.
     pub fn v8(mut self) -> Request {
         self.0.may_skip_assignment = false;
-        Request::JoinGroup(self.0)
+        Request::JoinGroup(Box::new(self.0))
     }
 
     /// As version 9.
     pub fn v9(self) -> Request {
-        Request::JoinGroup(self.0)
+        Request::JoinGroup(Box::new(self.0))
     }
 }
 
@@ -327,7 +327,7 @@ pub fn sync(
     instance_id: Option<InstanceId>,
     assignments: Vec<Assignment>,
 ) -> Request {
-    Request::SyncGroup(SyncGroup {
+    Request::SyncGroup(Box::new(SyncGroup {
         group_id: "g".into(),
         generation: Generation(generation),
         member_id: member.clone(),
@@ -336,7 +336,7 @@ pub fn sync(
         protocol_name: Some("range".into()),
         must_name_protocol: true,
         assignments,
-    })
+    }))
 }
 
 pub fn beat(member: &MemberId, generation: i32, instance: Option<&str>) -> Request {

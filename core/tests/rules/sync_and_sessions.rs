@@ -28,7 +28,7 @@ fn a_sync_without_protocol_is_refused_from_version_5_91() {
     request.protocol_name = None;
     let refused = response::SyncGroup::refused(ErrorCode::InconsistentGroupProtocol);
     let routed = router.request(Request::SyncGroup(request));
-    assert_eq!(routed, Routed::Done(Response::SyncGroup(refused)));
+    assert_eq!(routed, Routed::Done(Response::SyncGroup(Box::new(refused))));
 }
 
 #[test]
@@ -38,25 +38,25 @@ fn a_sync_must_name_the_groups_protocol_member_and_generation_92_93() {
     let Request::SyncGroup(good) = sync(&ids[0], 1, None, vec![]) else { panic!() };
     let cases = [
         (
-            request::SyncGroup { protocol_type: Some("connect".into()), ..good.clone() },
+            request::SyncGroup { protocol_type: Some("connect".into()), ..*good.clone() },
             ErrorCode::InconsistentGroupProtocol,
         ),
         (
-            request::SyncGroup { protocol_name: Some("rr".into()), ..good.clone() },
+            request::SyncGroup { protocol_name: Some("rr".into()), ..*good.clone() },
             ErrorCode::InconsistentGroupProtocol,
         ),
         (
-            request::SyncGroup { member_id: "nobody".into(), ..good.clone() },
+            request::SyncGroup { member_id: "nobody".into(), ..*good.clone() },
             ErrorCode::UnknownMemberId,
         ),
         (
-            request::SyncGroup { generation: Generation(2), ..good.clone() },
+            request::SyncGroup { generation: Generation(2), ..*good.clone() },
             ErrorCode::IllegalGeneration,
         ),
-        (request::SyncGroup { group_id: "x".into(), ..good }, ErrorCode::UnknownMemberId),
+        (request::SyncGroup { group_id: "x".into(), ..*good }, ErrorCode::UnknownMemberId),
     ];
     for (request, error) in cases {
-        let token = bench.send(Request::SyncGroup(request));
+        let token = bench.send(Request::SyncGroup(Box::new(request)));
         assert_eq!(bench.sync_answer(token), response::SyncGroup::refused(error));
     }
 }
@@ -241,7 +241,7 @@ fn a_heartbeat_waits_for_what_its_group_has_written() {
     let mut bench = Bench::new(quick());
     let (ids, _) = bench.stable(&[None]);
     bench.stores = false;
-    bench.send(Request::OffsetCommit(commit(ids[0].as_str(), 1, &[("t", 0, 5)])));
+    bench.send(Request::OffsetCommit(Box::new(commit(ids[0].as_str(), 1, &[("t", 0, 5)]))));
     let token = bench.send(beat(&ids[0], 1, None));
     assert!(bench.is_parked(token));
     bench.append();

@@ -111,7 +111,7 @@ impl World {
 }
 
 fn join(group: &str) -> Request {
-    Request::JoinGroup(JoinGroup {
+    Request::JoinGroup(Box::new(JoinGroup {
         group_id: GroupId::from(group),
         session_timeout: Millis(10_000),
         rebalance_timeout: Millis(10_000),
@@ -122,7 +122,7 @@ fn join(group: &str) -> Request {
         reason: None,
         may_be_handed_an_id: false,
         may_skip_assignment: false,
-    })
+    }))
 }
 
 fn heartbeat(group: &str) -> Request {
@@ -135,7 +135,7 @@ fn heartbeat(group: &str) -> Request {
 }
 
 fn commit(group: &str) -> Request {
-    Request::OffsetCommit(OffsetCommit {
+    Request::OffsetCommit(Box::new(OffsetCommit {
         group_id: GroupId::from(group),
         generation: Generation::NONE,
         member_id: MemberId::default(),
@@ -153,7 +153,7 @@ fn commit(group: &str) -> Request {
                 metadata: None,
             }],
         }],
-    })
+    }))
 }
 
 fn committed(error: ErrorCode) -> Outcome {
@@ -278,7 +278,7 @@ fn who_is_parked_when_a_shard_resigns_is_told_to_look_elsewhere() {
         panic!("{outcomes:?}");
     };
     let same = response::JoinGroup::refused(ErrorCode::NotCoordinator, refused.member_id.clone());
-    assert_eq!(*refused, same);
+    assert_eq!(*refused, Box::new(same));
     assert!(world.turn.is_quiet());
 }
 

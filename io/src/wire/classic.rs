@@ -17,7 +17,7 @@ pub(super) fn join(from: JoinGroupRequest, version: i16) -> Request {
     let rebalance = if version == 0 { from.session_timeout_ms } else { from.rebalance_timeout_ms };
     let protocols = from.protocols.into_iter();
     let protocols = protocols.map(|p| Protocol { name: text(p.name), metadata: p.metadata });
-    Request::JoinGroup(JoinGroup {
+    Request::JoinGroup(Box::new(JoinGroup {
         group_id: group(from.group_id),
         session_timeout: Millis(from.session_timeout_ms),
         rebalance_timeout: Millis(rebalance),
@@ -28,7 +28,7 @@ pub(super) fn join(from: JoinGroupRequest, version: i16) -> Request {
         reason: from.reason.map(text),
         may_be_handed_an_id: version >= 4,
         may_skip_assignment: version >= 9,
-    })
+    }))
 }
 
 /// Up to version 6 no protocol is the empty name; later the empty name is none.
@@ -59,7 +59,7 @@ pub(super) fn sync(from: SyncGroupRequest, version: i16) -> Request {
     let assignments = from.assignments.into_iter();
     let assignments = assignments
         .map(|a| Assignment { member_id: member(a.member_id), assignment: a.assignment });
-    Request::SyncGroup(SyncGroup {
+    Request::SyncGroup(Box::new(SyncGroup {
         group_id: group(from.group_id),
         generation: Generation(from.generation_id),
         member_id: member(from.member_id),
@@ -68,7 +68,7 @@ pub(super) fn sync(from: SyncGroupRequest, version: i16) -> Request {
         protocol_name: from.protocol_name.map(text),
         must_name_protocol: version >= 5,
         assignments: assignments.collect(),
-    })
+    }))
 }
 
 pub(super) fn synced(from: response::SyncGroup) -> SyncGroupResponse {

@@ -206,8 +206,8 @@ pub fn encode(
     debug_assert_eq!(key_of(&response), shape.key, "an answer to another request");
     match response {
         Response::FindCoordinator(r) => coordinator::found(r, version, endpoint).frame(shape),
-        Response::JoinGroup(r) => classic::joined(r, version).frame(shape),
-        Response::SyncGroup(r) => classic::synced(r).frame(shape),
+        Response::JoinGroup(r) => classic::joined(*r, version).frame(shape),
+        Response::SyncGroup(r) => classic::synced(*r).frame(shape),
         Response::Heartbeat(error) => classic::beaten(error).frame(shape),
         Response::LeaveGroup(r) => classic::left(r, version).frame(shape),
         Response::OffsetCommit(r) => offsets::committed(r).frame(shape),

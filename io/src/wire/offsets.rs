@@ -33,7 +33,7 @@ pub(super) fn commit(from: OffsetCommitRequest, version: i16) -> Request {
     // sum of commit time and retention does.
     let retention = (version <= 4 && from.retention_time_ms != -1)
         .then(|| Duration::from_millis(u64::try_from(from.retention_time_ms).unwrap_or(0)));
-    Request::OffsetCommit(OffsetCommit {
+    Request::OffsetCommit(Box::new(OffsetCommit {
         group_id: group(from.group_id),
         generation: Generation(from.generation_id_or_member_epoch),
         member_id: member(from.member_id),
@@ -42,7 +42,7 @@ pub(super) fn commit(from: OffsetCommitRequest, version: i16) -> Request {
         missing_group_has_a_code: version >= 9,
         checked: TopicsVersion::default(),
         topics: from.topics.into_iter().map(commit_topic).collect(),
-    })
+    }))
 }
 
 fn commit_topic(from: OffsetCommitRequestTopic) -> CommitTopic {

@@ -94,7 +94,7 @@ fn what_a_join_says_depends_on_its_version() {
             may_be_handed_an_id: version >= 4,
             may_skip_assignment: version >= 9,
         };
-        assert_eq!(asked(version, &request), Request::JoinGroup(expected));
+        assert_eq!(asked(version, &request), Request::JoinGroup(Box::new(expected)));
     }
 }
 
@@ -109,7 +109,8 @@ fn no_protocol_is_an_empty_name_before_version_7_and_null_from_there_on() {
                 .with_error_code(79)
                 .with_protocol_name(name)
                 .with_member_id(s("m"));
-            let got = read::<JoinGroupRequest>(version, Response::JoinGroup(from.clone()));
+            let got =
+                read::<JoinGroupRequest>(version, Response::JoinGroup(Box::new(from.clone())));
             assert_eq!(got, expected, "version {version}");
         }
     }
@@ -144,7 +145,7 @@ fn a_leaders_answer_lists_the_members() {
             .with_skip_assignment(version >= 9)
             .with_member_id(s("m"))
             .with_members(vec![member]);
-        let got = read::<JoinGroupRequest>(version, Response::JoinGroup(joined.clone()));
+        let got = read::<JoinGroupRequest>(version, Response::JoinGroup(Box::new(joined.clone())));
         assert_eq!(got, expected, "version {version}");
     }
 }
@@ -179,7 +180,7 @@ fn a_sync_must_name_its_protocol_from_version_5_on() {
                 assignment: Bytes::from_static(b"all"),
             }],
         };
-        assert_eq!(asked(version, &request), Request::SyncGroup(expected));
+        assert_eq!(asked(version, &request), Request::SyncGroup(Box::new(expected)));
     }
 }
 
@@ -196,7 +197,7 @@ fn a_syncs_answer_names_the_protocol_from_version_5_on() {
             .with_protocol_type((version >= 5).then(|| s("consumer")))
             .with_protocol_name((version >= 5).then(|| s("range")))
             .with_assignment(Bytes::from_static(b"all"));
-        let got = read::<SyncGroupRequest>(version, Response::SyncGroup(synced.clone()));
+        let got = read::<SyncGroupRequest>(version, Response::SyncGroup(Box::new(synced.clone())));
         assert_eq!(got, expected, "version {version}");
     }
 }

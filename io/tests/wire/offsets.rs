@@ -67,7 +67,7 @@ fn what_a_commit_says_depends_on_its_version() {
                 }],
             }],
         };
-        assert_eq!(asked(version, &request), Request::OffsetCommit(expected));
+        assert_eq!(asked(version, &request), Request::OffsetCommit(Box::new(expected)));
     }
 }
 

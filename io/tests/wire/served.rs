@@ -37,9 +37,9 @@ fn every_version_in_the_table_goes_in_and_out() {
     let find = response::FindCoordinator { failed: false, coordinators: vec![] };
     line::<FindCoordinatorRequest>(d, group(G::FindCoordinator(find)));
     let join = response::JoinGroup::refused(ErrorCode::UnknownMemberId, "m".into());
-    line::<JoinGroupRequest>(d, group(G::JoinGroup(join)));
+    line::<JoinGroupRequest>(d, group(G::JoinGroup(Box::new(join))));
     let sync = response::SyncGroup::refused(ErrorCode::UnknownMemberId);
-    line::<SyncGroupRequest>(d, group(G::SyncGroup(sync)));
+    line::<SyncGroupRequest>(d, group(G::SyncGroup(Box::new(sync))));
     line::<HeartbeatRequest>(d, group(G::Heartbeat(ErrorCode::None)));
     let leave = response::LeaveGroup { error: ErrorCode::None, members: vec![] };
     line::<LeaveGroupRequest>(d, group(G::LeaveGroup(leave)));

@@ -105,7 +105,8 @@ impl Client {
         self.life.phase = Phase::Joining;
         self.life.heartbeat_at = None;
         self.life.session_at = None;
-        self.life.main = Some(self.send(at, node, Request::JoinGroup(join), Purpose::Join, out));
+        self.life.main =
+            Some(self.send(at, node, Request::JoinGroup(Box::new(join)), Purpose::Join, out));
     }
 
     /// Kafka's clients keep their partitions over a rebalance only if all their assignors let them.

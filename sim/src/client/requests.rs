@@ -68,7 +68,7 @@ impl Client {
         let deals = self.life.leads && !skips && !self.spec.leaves_assignment_to_server;
         let deal = |name: &Text| assign(name.as_str(), &self.life.members, &self.topics);
         let assignments = protocol.as_ref().filter(|_| deals).map(deal).unwrap_or_default();
-        Request::SyncGroup(SyncGroup {
+        Request::SyncGroup(Box::new(SyncGroup {
             group_id: self.group(),
             generation: member.generation,
             member_id: member.id.clone(),
@@ -77,7 +77,7 @@ impl Client {
             protocol_name: protocol.filter(|_| self.is_new()),
             must_name_protocol: self.is_new(),
             assignments,
-        })
+        }))
     }
 
     pub(super) fn heartbeat(&self, member: &Member, instance_id: Option<InstanceId>) -> Request {
@@ -116,7 +116,7 @@ impl Client {
             partitions,
             ..CommitTopic::default()
         };
-        Request::OffsetCommit(OffsetCommit {
+        Request::OffsetCommit(Box::new(OffsetCommit {
             group_id: self.group(),
             generation: member.generation,
             member_id: member.id.clone(),
@@ -124,7 +124,7 @@ impl Client {
             missing_group_has_a_code: self.is_new(),
             topics: topics.into_iter().map(topic).collect(),
             ..OffsetCommit::default()
-        })
+        }))
     }
 
     /// Of all that the group has if `parts` is `None`.

@@ -80,11 +80,11 @@ impl Client {
     ) -> Option<Request> {
         Some(match ask {
             Ask::FindCoordinator => self.find_coordinator(),
-            Ask::Join => Request::JoinGroup(self.join_group(member, instance, None)),
+            Ask::Join => Request::JoinGroup(Box::new(self.join_group(member, instance, None))),
             Ask::JoinAs { protocol_type } => {
                 let mut join = self.join_group(member, instance, None);
                 join.protocol_type = Text::from(protocol_type);
-                Request::JoinGroup(join)
+                Request::JoinGroup(Box::new(join))
             }
             Ask::Sync => {
                 let mut request = self.sync_group(member, instance, false);

@@ -121,7 +121,7 @@ impl Client {
         let (generation, member_id) = (self.generation, self.member.clone().unwrap_or_default());
         let instance_id = self.is_static.then(|| InstanceId::from(client_name(number)));
         match ask {
-            Ask::Join => Request::JoinGroup(JoinGroup {
+            Ask::Join => Request::JoinGroup(Box::new(JoinGroup {
                 group_id,
                 session_timeout: SESSION,
                 rebalance_timeout: HALF,
@@ -132,7 +132,7 @@ impl Client {
                 reason: None,
                 may_be_handed_an_id: true,
                 may_skip_assignment: true,
-            }),
+            })),
             Ask::Sync => {
                 let members: &[MemberId] =
                     if let Phase::Joined(members) = &self.phase { members } else { &[] };
@@ -145,14 +145,14 @@ impl Client {
                     ),
                 };
                 let assignments = members.iter().map(assign).collect();
-                Request::SyncGroup(SyncGroup {
+                Request::SyncGroup(Box::new(SyncGroup {
                     group_id,
                     generation,
                     member_id,
                     instance_id,
                     assignments,
                     ..SyncGroup::default()
-                })
+                }))
             }
             Ask::Heartbeat => {
                 Request::Heartbeat(Heartbeat { group_id, generation, member_id, instance_id })
@@ -162,14 +162,14 @@ impl Client {
                 let partitions = vec![CommitPartition { partition, offset, ..Default::default() }];
                 let topics =
                     vec![CommitTopic { name: "t".into(), partitions, ..Default::default() }];
-                Request::OffsetCommit(OffsetCommit {
+                Request::OffsetCommit(Box::new(OffsetCommit {
                     group_id,
                     generation,
                     member_id,
                     instance_id,
                     topics,
                     ..Default::default()
-                })
+                }))
             }
         }
     }

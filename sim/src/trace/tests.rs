@@ -33,12 +33,12 @@ fn stepped(ms: u64, input: Input, effects: Vec<Effect>) -> Event {
 }
 
 fn join(member: &str) -> Request {
-    Request::JoinGroup(JoinGroup {
+    Request::JoinGroup(Box::new(JoinGroup {
         group_id: "orders".into(),
         member_id: member.into(),
         protocol_type: "consumer".into(),
         ..JoinGroup::default()
-    })
+    }))
 }
 
 fn beat(member: &str) -> Request {
@@ -52,7 +52,7 @@ fn beat(member: &str) -> Request {
 
 fn refused(member: &str) -> Response {
     use quorate_core::response::JoinGroup;
-    Response::JoinGroup(JoinGroup::refused(ErrorCode::MemberIdRequired, member.into()))
+    Response::JoinGroup(Box::new(JoinGroup::refused(ErrorCode::MemberIdRequired, member.into())))
 }
 
 /// A first join, what it writes, two heartbeats and a fault.

@@ -14,7 +14,7 @@ fn cooperative() -> ClientSpec {
 
 fn cooperative_join(owned: &[i32], generation: i32, reason: &str) -> Request {
     let join = join_as("m", "cooperative-sticky", subscribed(owned, generation));
-    Request::JoinGroup(JoinGroup { reason: Some(reason.into()), ..join })
+    Request::JoinGroup(Box::new(JoinGroup { reason: Some(reason.into()), ..join }))
 }
 
 #[test]
@@ -31,7 +31,8 @@ fn a_cooperative_member_keeps_what_it_owns_revokes_what_moves_and_joins_again() 
     let sent = tried.hear(7, joined_under("cooperative-sticky", "m", 2, "m", &members));
     let Request::SyncGroup(dealt) = sync("m", 2, &[("m", &[0, 1]), ("n", &[])]) else { panic!() };
     let protocol_name = Some("cooperative-sticky".into());
-    let dealt = Request::SyncGroup(quorate_core::request::SyncGroup { protocol_name, ..dealt });
+    let dealt =
+        Request::SyncGroup(Box::new(quorate_core::request::SyncGroup { protocol_name, ..*dealt }));
     assert_eq!(sent[1..], [send(8, dealt)]);
     let assigned = ClientNote::Assigned { generation: Generation(2), owned: parts(&[0, 1]) };
     // What is left is committed before it joins once more.
@@ -106,7 +107,7 @@ fn a_static_member_ends_without_leaving_and_comes_back_with_its_instance_id_alon
     tried.op(Op::Start);
     let instance_id = Some(InstanceId::from("i"));
     let again = JoinGroup { instance_id, ..join_as("", "range", subscribed(&[], -1)) };
-    assert_eq!(tried.hear(4, found(1)), [send(5, Request::JoinGroup(again))]);
+    assert_eq!(tried.hear(4, found(1)), [send(5, Request::JoinGroup(Box::new(again)))]);
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn an_old_client_is_not_handed_an_id_and_names_no_protocol_in_its_sync() {
         may_skip_assignment: false,
         ..join_as("", "range", metadata)
     };
-    assert_eq!(tried.hear(0, found(1)), [send(1, Request::JoinGroup(join))]);
+    assert_eq!(tried.hear(0, found(1)), [send(1, Request::JoinGroup(Box::new(join)))]);
     let sync = quorate_core::request::SyncGroup {
         group_id: "g".into(),
         generation: Generation(1),
@@ -140,7 +141,7 @@ fn an_old_client_is_not_handed_an_id_and_names_no_protocol_in_its_sync() {
         ..quorate_core::request::SyncGroup::default()
     };
     let sent = tried.hear(1, joined("m", 1, "n", &[]));
-    assert_eq!(sent[1..], [send(2, Request::SyncGroup(sync))]);
+    assert_eq!(sent[1..], [send(2, Request::SyncGroup(Box::new(sync)))]);
 }
 
 #[test]

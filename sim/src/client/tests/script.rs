@@ -104,5 +104,5 @@ fn what_a_consumer_says_beside_changes_nothing_in_what_it_does() {
 
 /// Kafka's clients tell what they own in each join.
 fn join_beside() -> Request {
-    Request::JoinGroup(join_as("", "range", subscribed(&[0, 1, 2, 3], -1)))
+    Request::JoinGroup(Box::new(join_as("", "range", subscribed(&[0, 1, 2, 3], -1))))
 }

@@ -151,7 +151,7 @@ pub(super) fn join_as(member: &str, assignor: &str, metadata: bytes::Bytes) -> J
 
 pub(super) fn join(member: &str, generation: i32, reason: Option<&'static str>) -> Request {
     let join = join_as(member, "range", subscribed(&[], generation));
-    Request::JoinGroup(JoinGroup { reason: reason.map(Text::from_static), ..join })
+    Request::JoinGroup(Box::new(JoinGroup { reason: reason.map(Text::from_static), ..join }))
 }
 
 pub(super) fn sync(member: &str, generation: i32, dealt: &[(&str, &[i32])]) -> Request {
@@ -159,7 +159,7 @@ pub(super) fn sync(member: &str, generation: i32, dealt: &[(&str, &[i32])]) -> R
         member_id: MemberId::from(*member),
         assignment: encode_assignment(&parts(partitions)),
     };
-    Request::SyncGroup(SyncGroup {
+    Request::SyncGroup(Box::new(SyncGroup {
         group_id: GroupId::from("g"),
         generation: Generation(generation),
         member_id: MemberId::from(member),
@@ -168,7 +168,7 @@ pub(super) fn sync(member: &str, generation: i32, dealt: &[(&str, &[i32])]) -> R
         protocol_name: Some("range".into()),
         must_name_protocol: true,
         assignments: dealt.iter().map(assignment).collect(),
-    })
+    }))
 }
 
 pub(super) fn heartbeat(member: &str, generation: i32, instance: Option<&str>) -> Request {
@@ -194,14 +194,14 @@ pub(super) fn commit(member: &str, generation: i32, partitions: &[i32], offset: 
         metadata: Some(Text::EMPTY),
     };
     let partitions = partitions.iter().map(partition).collect();
-    Request::OffsetCommit(OffsetCommit {
+    Request::OffsetCommit(Box::new(OffsetCommit {
         group_id: GroupId::from("g"),
         generation: Generation(generation),
         member_id: MemberId::from(member),
         missing_group_has_a_code: true,
         topics: vec![CommitTopic { name: "t".into(), partitions, ..CommitTopic::default() }],
         ..OffsetCommit::default()
-    })
+    }))
 }
 
 pub(super) fn fetch(partitions: &[i32]) -> Request {
@@ -223,7 +223,7 @@ pub(super) fn found(node: i32) -> Response {
 }
 
 pub(super) fn refused_join(error: ErrorCode, member: &str) -> Response {
-    Response::JoinGroup(response::JoinGroup::refused(error, MemberId::from(member)))
+    Response::JoinGroup(Box::new(response::JoinGroup::refused(error, MemberId::from(member))))
 }
 
 pub(super) fn joined_under(
@@ -238,7 +238,7 @@ pub(super) fn joined_under(
         instance_id: None,
         metadata: metadata.clone(),
     };
-    Response::JoinGroup(response::JoinGroup {
+    Response::JoinGroup(Box::new(response::JoinGroup {
         error: ErrorCode::None,
         generation: Generation(generation),
         protocol_type: Some("consumer".into()),
@@ -247,7 +247,7 @@ pub(super) fn joined_under(
         skip_assignment: false,
         member_id: MemberId::from(member),
         members: members.iter().map(entry).collect(),
-    })
+    }))
 }
 
 pub(super) fn joined(
@@ -260,16 +260,16 @@ pub(super) fn joined(
 }
 
 pub(super) fn synced(partitions: &[i32]) -> Response {
-    Response::SyncGroup(response::SyncGroup {
+    Response::SyncGroup(Box::new(response::SyncGroup {
         error: ErrorCode::None,
         protocol_type: Some("consumer".into()),
         protocol_name: Some("range".into()),
         assignment: encode_assignment(&parts(partitions)),
-    })
+    }))
 }
 
 pub(super) fn refused_sync(error: ErrorCode) -> Response {
-    Response::SyncGroup(response::SyncGroup::refused(error))
+    Response::SyncGroup(Box::new(response::SyncGroup::refused(error)))
 }
 
 pub(super) fn committed(partitions: &[i32], error: ErrorCode) -> Response {

@@ -180,7 +180,7 @@ impl<'a> Step<'a> {
         let group = group.clone();
         self.answers().filter_map(move |(token, request, answer)| match (request, answer) {
             (Request::JoinGroup(asked), Response::JoinGroup(answer)) if asked.group_id == group => {
-                Some((token, asked, answer))
+                Some((token, &**asked, &**answer))
             }
             _ => None,
         })

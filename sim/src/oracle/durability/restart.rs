@@ -177,7 +177,7 @@ fn member_probes(id: &GroupId, group: &GroupView, member: &MemberView) -> Vec<Re
             member_id: member.id.clone(),
             instance_id: member.instance_id.clone(),
         }));
-        all.push(Request::SyncGroup(SyncGroup {
+        all.push(Request::SyncGroup(Box::new(SyncGroup {
             group_id: id.clone(),
             generation,
             member_id: member.id.clone(),
@@ -185,10 +185,10 @@ fn member_probes(id: &GroupId, group: &GroupView, member: &MemberView) -> Vec<Re
             protocol_type: group.protocol_type.clone(),
             protocol_name: group.protocol.clone(),
             ..SyncGroup::default()
-        }));
+        })));
     }
     if group.leader.as_ref() != Some(&member.id) && member.protocols.len() == 1 {
-        all.push(Request::JoinGroup(JoinGroup {
+        all.push(Request::JoinGroup(Box::new(JoinGroup {
             group_id: id.clone(),
             session_timeout: member.session_timeout,
             rebalance_timeout: member.rebalance_timeout,
@@ -197,7 +197,7 @@ fn member_probes(id: &GroupId, group: &GroupView, member: &MemberView) -> Vec<Re
             protocol_type: group.protocol_type.clone().unwrap_or_default(),
             protocols: member.protocols.clone(),
             ..JoinGroup::default()
-        }));
+        })));
     }
     all
 }

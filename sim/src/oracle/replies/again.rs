@@ -88,7 +88,7 @@ impl Observer for Repeats {
         };
         repeat(&mut copy, step.now, id, &Request::Heartbeat(asked), found);
         if let Some(asked) = follower_join(id, group, member) {
-            repeat(&mut copy, step.now, id, &Request::JoinGroup(asked), found);
+            repeat(&mut copy, step.now, id, &Request::JoinGroup(Box::new(asked)), found);
         }
     }
 }

@@ -259,7 +259,7 @@ pub(crate) fn group() -> GroupId {
 }
 
 pub(crate) fn join(member: &str) -> Request {
-    Request::JoinGroup(JoinGroup {
+    Request::JoinGroup(Box::new(JoinGroup {
         group_id: group(),
         session_timeout: Millis(10_000),
         rebalance_timeout: Millis(20_000),
@@ -267,16 +267,16 @@ pub(crate) fn join(member: &str) -> Request {
         protocol_type: "consumer".into(),
         protocols: vec![Protocol { name: "range".into(), metadata: "m".into() }],
         ..JoinGroup::default()
-    })
+    }))
 }
 
 pub(crate) fn sync(member: &MemberId, generation: i32) -> Request {
-    Request::SyncGroup(SyncGroup {
+    Request::SyncGroup(Box::new(SyncGroup {
         group_id: group(),
         generation: Generation(generation),
         member_id: member.clone(),
         ..SyncGroup::default()
-    })
+    }))
 }
 
 pub(crate) fn beat(member: &MemberId, generation: i32) -> Request {
@@ -291,13 +291,13 @@ pub(crate) fn beat(member: &MemberId, generation: i32) -> Request {
 pub(crate) fn commit(member: &MemberId, generation: i32, offset: i64) -> Request {
     let partitions = vec![CommitPartition { offset, ..CommitPartition::default() }];
     let topics = vec![CommitTopic { name: "t".into(), topic_id: TOPIC, partitions }];
-    Request::OffsetCommit(OffsetCommit {
+    Request::OffsetCommit(Box::new(OffsetCommit {
         group_id: group(),
         generation: Generation(generation),
         member_id: member.clone(),
         topics,
         ..OffsetCommit::default()
-    })
+    }))
 }
 
 pub(crate) fn fetch(require_stable: bool) -> Request {

@@ -139,7 +139,7 @@ fn another_code_after_a_fence_breaks_p4() {
     rig.step_as(asked, |effects| {
         let Effect::Reply { body, .. } = &mut effects[0] else { panic!("{effects:?}") };
         let error = ErrorCode::UnknownMemberId;
-        *body = Response::JoinGroup(JoinGroup::refused(error, MemberId::default()));
+        *body = Response::JoinGroup(Box::new(JoinGroup::refused(error, MemberId::default())));
     });
     assert_eq!(rig.broken(), Some("P4"));
 }

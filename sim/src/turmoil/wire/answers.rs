@@ -66,8 +66,10 @@ fn body(asked: &Asked, frame: &mut Bytes) -> Result<Response, Garbled> {
         Request::FindCoordinator(find) => {
             Response::FindCoordinator(found(parse(asked, frame)?, find.keys.first())?)
         }
-        Request::JoinGroup(_) => Response::JoinGroup(joined(parse(asked, frame)?, asked.version)?),
-        Request::SyncGroup(_) => Response::SyncGroup(synced(parse(asked, frame)?)?),
+        Request::JoinGroup(_) => {
+            Response::JoinGroup(Box::new(joined(parse(asked, frame)?, asked.version)?))
+        }
+        Request::SyncGroup(_) => Response::SyncGroup(Box::new(synced(parse(asked, frame)?)?)),
         Request::Heartbeat(_) => {
             Response::Heartbeat(code(parse::<HeartbeatResponse>(asked, frame)?.error_code)?)
         }

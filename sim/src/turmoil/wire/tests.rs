@@ -27,7 +27,7 @@ fn requests(version: ClientVersion) -> Vec<Request> {
     };
     vec![
         Request::FindCoordinator(FindCoordinator { key_type: 0, keys: vec![named("orders")] }),
-        Request::JoinGroup(JoinGroup {
+        Request::JoinGroup(Box::new(JoinGroup {
             group_id: group_id.clone(),
             session_timeout: Millis(6_000),
             rebalance_timeout: Millis(9_000),
@@ -38,8 +38,8 @@ fn requests(version: ClientVersion) -> Vec<Request> {
             reason: is_new.then(|| named("why not")),
             may_be_handed_an_id: is_new,
             may_skip_assignment: is_new,
-        }),
-        Request::SyncGroup(SyncGroup {
+        })),
+        Request::SyncGroup(Box::new(SyncGroup {
             group_id: group_id.clone(),
             generation,
             member_id: member_id.clone(),
@@ -51,7 +51,7 @@ fn requests(version: ClientVersion) -> Vec<Request> {
                 member_id: member_id.clone(),
                 assignment: Bytes::from_static(b"mine"),
             }],
-        }),
+        })),
         Request::Heartbeat(Heartbeat {
             group_id: group_id.clone(),
             generation,
@@ -66,7 +66,7 @@ fn requests(version: ClientVersion) -> Vec<Request> {
                 reason: is_new.then(|| named("enough")),
             }],
         }),
-        Request::OffsetCommit(OffsetCommit {
+        Request::OffsetCommit(Box::new(OffsetCommit {
             group_id: group_id.clone(),
             generation,
             member_id,
@@ -83,7 +83,7 @@ fn requests(version: ClientVersion) -> Vec<Request> {
                 ..CommitTopic::default()
             }],
             ..OffsetCommit::default()
-        }),
+        })),
         Request::OffsetFetch(OffsetFetch {
             groups: vec![group.clone()],
             require_stable: true,
@@ -164,7 +164,7 @@ fn responses(version: ClientVersion) -> Vec<Response> {
             failed: false,
             coordinators: vec![response::Coordinator { key: named("orders"), node: Ok(NodeId(2)) }],
         }),
-        Response::JoinGroup(response::JoinGroup {
+        Response::JoinGroup(Box::new(response::JoinGroup {
             error: ErrorCode::None,
             generation: Generation(4),
             protocol_type: is_new.then(|| named("consumer")),
@@ -177,13 +177,13 @@ fn responses(version: ClientVersion) -> Vec<Response> {
                 instance_id: instance_id.clone(),
                 metadata: Bytes::from_static(b"x"),
             }],
-        }),
-        Response::SyncGroup(response::SyncGroup {
+        })),
+        Response::SyncGroup(Box::new(response::SyncGroup {
             error: ErrorCode::None,
             protocol_type: is_new.then(|| named("consumer")),
             protocol_name: is_new.then(|| named("range")),
             assignment: Bytes::from_static(b"mine"),
-        }),
+        })),
         Response::Heartbeat(ErrorCode::RebalanceInProgress),
         Response::LeaveGroup(response::LeaveGroup {
             error: ErrorCode::None,

@@ -212,7 +212,7 @@ pub(super) fn join(
             metadata: Bytes::copy_from_slice(metadata.as_bytes()),
         }
     };
-    Request::JoinGroup(request::JoinGroup {
+    Request::JoinGroup(Box::new(request::JoinGroup {
         group_id: group(),
         session_timeout: Millis(session),
         rebalance_timeout: Millis(rebalance),
@@ -223,7 +223,7 @@ pub(super) fn join(
         reason: None,
         may_be_handed_an_id: is_new,
         may_skip_assignment: is_new,
-    })
+    }))
 }
 
 pub(super) fn sync(
@@ -237,14 +237,14 @@ pub(super) fn sync(
         member_id: id.clone(),
         assignment: Bytes::copy_from_slice(&[tag, place]),
     };
-    Request::SyncGroup(request::SyncGroup {
+    Request::SyncGroup(Box::new(request::SyncGroup {
         group_id: group(),
         generation: Generation(generation),
         member_id: member.clone(),
         instance_id: instance.map(Into::into),
         assignments: (0..).zip(gives).map(give).collect(),
         ..request::SyncGroup::default()
-    })
+    }))
 }
 
 pub(super) fn beat(member: &MemberId, generation: i32, instance: Option<&str>) -> Request {
@@ -269,12 +269,12 @@ pub(super) fn commit(member: &MemberId, generation: i32) -> Request {
         partitions: vec![partition],
         ..Default::default()
     };
-    Request::OffsetCommit(request::OffsetCommit {
+    Request::OffsetCommit(Box::new(request::OffsetCommit {
         group_id: group(),
         generation: Generation(generation),
         member_id: member.clone(),
         checked: TopicsVersion(1),
         topics: vec![topic],
         ..Default::default()
-    })
+    }))
 }
