@@ -33,6 +33,10 @@ impl Text {
 
     /// Text that shares `bytes`, which must be UTF-8.
     pub fn from_utf8(bytes: Bytes) -> Result<Text, NotUtf8> {
+        // Most are names and ids, for which this is all that has to be found out.
+        if bytes.is_ascii() {
+            return Ok(Text(bytes));
+        }
         match std::str::from_utf8(&bytes) {
             Ok(_) => Ok(Text(bytes)),
             Err(e) => Err(NotUtf8 { valid_up_to: e.valid_up_to() }),

@@ -86,9 +86,9 @@ pub fn begin(
     let Incoming { shape, client_id, call } = incoming;
     let work = match call {
         Call::Group(request) => {
-            if let Some(core) = thread.core_of_request(&request)
+            if !moved
+                && let Some(core) = thread.core_of_request(&request)
                 && core != thread.index()
-                && !moved
             {
                 return Err(Verdict::Move(core, frame));
             }
