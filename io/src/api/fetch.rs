@@ -125,7 +125,8 @@ fn split(thread: &Thread, request: &FetchRequest, by_id: bool) -> (Fetched, Vec<
             match topic.and_then(|topic| place::partition(topic, index)) {
                 Err(error) => answers.push(unknown(index, error)),
                 Ok(key) => {
-                    answers.push(FetchedPartition::default());
+                    let told = PartitionData::default().with_partition_index(index);
+                    answers.push(FetchedPartition { told, records: Vec::new() });
                     let part = Part {
                         at: (t, p),
                         key,
