@@ -42,12 +42,15 @@ pub fn unpack(
     most: usize,
 ) -> Result<Vec<u8>, UnpackError> {
     let damaged = UnpackError::Damaged { compression };
+    let guess = USUAL.saturating_mul(packed.len());
     match compression {
         Compression::None => Ok(packed.to_vec()),
-        Compression::Gzip => read(|| Ok(MultiGzDecoder::new(packed)), most).map_err(damaged.or()),
+        Compression::Gzip => {
+            read(|| Ok(MultiGzDecoder::new(packed)), guess, most).map_err(damaged.or())
+        }
         Compression::Lz4 => {
             let open = || Ok(lz4_flex::frame::FrameDecoder::new(packed));
-            read(open, most).map_err(damaged.or())
+            read(open, guess, most).map_err(damaged.or())
         }
         Compression::Zstd => {
             let open = || {
@@ -55,7 +58,7 @@ pub fn unpack(
                 decoder.window_log_max(ZSTD_WINDOW_LOG)?;
                 Ok(decoder)
             };
-            read(open, most).map_err(damaged.or())
+            read(open, guess, most).map_err(damaged.or())
         }
         Compression::Snappy => unpack_snappy(packed, damaged, most),
     }
@@ -70,21 +73,25 @@ impl UnpackError {
 
 /// Bytes that are read before it is known how many there are.
 const PIECE: usize = 1 << 20;
+/// How many times longer than what is packed most is: memory that grows is memory taken twice.
+const USUAL: usize = 4;
 
-/// Reads all that there is: small things at once, large ones are counted first. Without an error of
-/// ours the reader has failed.
+/// Reads all that there is, `guess` bytes perhaps: small things at once, large ones are counted
+/// first. Without an error of ours the reader has failed.
 fn read<R: Read>(
     open: impl Fn() -> io::Result<R>,
+    guess: usize,
     most: usize,
 ) -> Result<Vec<u8>, Option<UnpackError>> {
     let failed = |_| None;
     let piece = PIECE.min(most);
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(guess.min(piece));
     let mut from = open().map_err(failed)?;
     let read = from.by_ref().take(piece as u64).read_to_end(&mut bytes).map_err(failed)?;
     if read < piece {
         return Ok(bytes);
     }
+    drop(bytes);
     let mut rest = from.take((most - piece) as u64 + 1);
     let rest = io::copy(&mut rest, &mut io::sink()).map_err(failed)?;
     let total = piece + usize::try_from(rest).unwrap_or(usize::MAX);
