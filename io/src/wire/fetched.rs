@@ -16,6 +16,8 @@ use crate::varint;
 
 /// From this version on lengths are compact and structures have tags (KIP-482).
 const FLEXIBLE: i16 = 12;
+/// Bytes of an answer, a topic or a partition, but for long names and aborted transactions.
+const AROUND: usize = 64;
 
 /// The codec's `FetchResponse`, with its fields that are used.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -58,8 +60,8 @@ impl FetchedPartition {
 
 impl Frame for Fetched {
     fn frame(&self, shape: ReplyShape) -> Result<Pieces, Unencodable> {
-        let mut writer =
-            Writer { version: shape.version, bytes: BytesMut::new(), cuts: Vec::new() };
+        let bytes = BytesMut::with_capacity(self.copied());
+        let mut writer = Writer { version: shape.version, bytes, cuts: Vec::new() };
         self.write(shape, &mut writer)
             .and_then(|()| writer.finish())
             .map_err(|reason| Unencodable { key: shape.key, version: shape.version, reason })
@@ -67,6 +69,16 @@ impl Frame for Fetched {
 }
 
 impl Fetched {
+    /// About how many bytes do not stay where they are.
+    fn copied(&self) -> usize {
+        let partitions = self.topics.iter().flat_map(|topic| &topic.partitions);
+        let short = |partition: &FetchedPartition| {
+            let short = partition.records.iter().map(Bytes::len).filter(|bytes| *bytes < LONG);
+            AROUND + short.sum::<usize>()
+        };
+        AROUND * (1 + self.topics.len()) + partitions.map(short).sum::<usize>()
+    }
+
     fn write<'a>(&'a self, shape: ReplyShape, to: &mut Writer<'a>) -> Result<(), String> {
         let header = ResponseHeader::default().with_correlation_id(shape.correlation_id);
         to.bytes.put_i32(0);
