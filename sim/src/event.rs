@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::{
     Batch, BatchId, Effect, Epoch, ErrorCode, Generation, GroupId, GroupView, Input, InstanceId,
     MemberId, Now, Offset, Record, RejectCause, Request, Response, Shard, ShardId, Topics,
@@ -284,12 +285,12 @@ pub enum ClientNote {
     /// Its own commit was acknowledged.
     Committed {
         /// What.
-        offsets: BTreeMap<(String, i32), i64>,
+        offsets: LiteMap<(String, i32), i64>,
     },
     /// It read its group's offsets.
     ReadBack {
         /// What it found.
-        offsets: BTreeMap<(String, i32), i64>,
+        offsets: LiteMap<(String, i32), i64>,
     },
 }
 
@@ -349,11 +350,11 @@ pub struct End<'a> {
     /// Shards that serve.
     pub shards: Vec<LastSeen>,
     /// What the journal has of each shard, oldest first.
-    pub logs: BTreeMap<ShardId, Vec<(Offset, Record)>>,
+    pub logs: LiteMap<ShardId, Vec<(Offset, Record)>>,
     /// The clients.
     pub clients: Vec<ClientView>,
     /// The topics.
     pub topics: Arc<Topics>,
     /// Who leads which shard.
-    pub leaders: BTreeMap<ShardId, NodeIndex>,
+    pub leaders: LiteMap<ShardId, NodeIndex>,
 }

@@ -11,10 +11,11 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::{Epoch, Offset, Record, RejectCause, ShardId};
 use quorate_io::disk::Wake;
 use quorate_io::journal::{Append, Completion, Journal, JournalStore, MemoryJournal};
@@ -39,8 +40,8 @@ struct State {
     stage: Stage,
     /// All handles' access to what is stored.
     inner: Box<dyn Journal>,
-    logs: BTreeMap<ShardId, Log>,
-    mail: BTreeMap<u64, Mail>,
+    logs: LiteMap<ShardId, Log>,
+    mail: LiteMap<u64, Mail>,
     handles: u64,
 }
 
@@ -60,7 +61,7 @@ impl Journals {
             // It completes within its calls, after which it is polled.
             inner: MemoryJournal::new().handle(Arc::new(|| {})),
             logs: (0..shards).map(log).collect(),
-            mail: BTreeMap::new(),
+            mail: LiteMap::new(),
             handles: 0,
         })))
     }
@@ -77,7 +78,7 @@ impl Journals {
         for (shard, log) in logs {
             log.decide(*shard, at, &mut shard::World { stage, inner, mail });
         }
-        for mail in mail.values_mut() {
+        for (_, mail) in mail.iter_mut() {
             let before = mail.ready.len();
             while let Some((_, done)) = mail.coming.pop_front_if(|(due, _)| *due <= at) {
                 mail.ready.push(done);
@@ -146,11 +147,11 @@ impl Journals {
 
     /// Nothing goes wrong any more.
     pub fn heal(&self) {
-        self.state().logs.values_mut().for_each(Log::heal);
+        self.state().logs.iter_mut().for_each(|(_, log)| log.heal());
     }
 
     /// All records of all shards.
-    pub fn logs(&self) -> BTreeMap<ShardId, Vec<(Offset, Record)>> {
+    pub fn logs(&self) -> LiteMap<ShardId, Vec<(Offset, Record)>> {
         self.state().logs.iter().map(|(shard, log)| (*shard, log.records.clone())).collect()
     }
 

@@ -6,8 +6,9 @@
 mod joins;
 mod steps;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use litemap::LiteMap;
 use quorate_core::{BatchId, GroupId, ShardId};
 
 use crate::event::{Context, Event, Place, What};
@@ -79,11 +80,11 @@ pub const ALL: &[&str] = &[
 #[derive(Debug, Default)]
 pub struct Marks {
     hit: BTreeSet<&'static str>,
-    places: BTreeMap<Place, Seen>,
+    places: LiteMap<Place, Seen>,
     /// States of groups when the last incarnation of a shard ended.
-    ended: BTreeMap<ShardId, BTreeSet<&'static str>>,
+    ended: LiteMap<ShardId, BTreeSet<&'static str>>,
     /// How often a shard ended since a group began to rebalance.
-    moved: BTreeMap<(ShardId, GroupId), u32>,
+    moved: LiteMap<(ShardId, GroupId), u32>,
     compacted: BTreeSet<ShardId>,
     loaded: BTreeSet<ShardId>,
 }
@@ -96,7 +97,7 @@ struct Seen {
     has_parked_joins: bool,
     has_parked_syncs: bool,
     has_ids_handed_out: bool,
-    extended: BTreeMap<GroupId, u32>,
+    extended: LiteMap<GroupId, u32>,
     /// Commits on their way: group and batch.
     commits: Vec<(GroupId, BatchId)>,
     /// Records of static members that came back.

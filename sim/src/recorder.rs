@@ -4,11 +4,12 @@
 //! Decided here: when a run has failed, and what makes two runs the same: the hash over all events
 //! with their times.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
 use foldhash::quality::FixedState;
+use litemap::LiteMap;
 use quorate_core::{Now, Offset, Record, Shard, ShardId};
 
 use crate::event::{Context, End, Event, Groups, LastSeen, Place, What};
@@ -24,7 +25,7 @@ pub struct Recorder {
     crash: Option<String>,
     events: Vec<Event>,
     hashes: Vec<u64>,
-    seen: BTreeMap<Place, LastSeen>,
+    seen: LiteMap<Place, LastSeen>,
 }
 
 /// What became of a run.
@@ -54,7 +55,7 @@ pub struct Last {
     /// Shards that serve.
     pub shards: Vec<LastSeen>,
     /// How large the log of each shard is.
-    pub logs: BTreeMap<ShardId, LogSize>,
+    pub logs: LiteMap<ShardId, LogSize>,
 }
 
 /// How large a log is.
@@ -68,7 +69,7 @@ pub struct LogSize {
 
 impl LogSize {
     fn of(log: &[(Offset, Record)]) -> LogSize {
-        let mut live = BTreeMap::new();
+        let mut live: LiteMap<_, _> = LiteMap::new();
         for (_, record) in log {
             live.insert(&record.key, record.value.is_some());
         }
@@ -132,7 +133,7 @@ impl Recorder {
             crash: None,
             events: Vec::new(),
             hashes: Vec::new(),
-            seen: BTreeMap::new(),
+            seen: LiteMap::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Decided here: which seeds are the default ones, how `SIM_SEEDS` and `SIM_SEED` override them,
 //! and that a panic of a run is that run's failure and nobody else's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::ops::Range;
@@ -11,6 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use litemap::LiteMap;
 
 use crate::plan::Plan;
 use crate::recorder::{Failure, Outcome};
@@ -157,9 +159,9 @@ pub struct Summary {
     /// How many had two or more kinds of faults.
     pub with_two_classes: u64,
     /// How many runs hit each mark.
-    pub marks: BTreeMap<&'static str, u64>,
+    pub marks: LiteMap<&'static str, u64>,
     /// The failures, by seed: what failed.
-    pub failures: BTreeMap<u64, &'static str>,
+    pub failures: LiteMap<u64, &'static str>,
 }
 
 impl Summary {

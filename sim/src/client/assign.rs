@@ -3,8 +3,9 @@
 //! Decided here, as Kafka's assignors do: the order of members (static ones by instance id, then
 //! the others by member id), who keeps what, and which partitions must first be revoked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use litemap::LiteMap;
 use quorate_core::request::Assignment;
 use quorate_core::response::JoinedMember;
 use quorate_core::{MemberId, TopicName, Topics};
@@ -71,14 +72,14 @@ pub(super) fn assign(protocol: &str, members: &[JoinedMember], topics: &Topics) 
 }
 
 /// The topics that a group subscribes to, with their partitions, as its leader watches them.
-pub(super) fn watched(members: &[JoinedMember], topics: &Topics) -> BTreeMap<String, i32> {
+pub(super) fn watched(members: &[JoinedMember], topics: &Topics) -> LiteMap<String, i32> {
     let wanted = members.iter().filter_map(|member| Subscription::decode(&member.metadata));
     let wanted: BTreeSet<String> = wanted.flat_map(|wants| wants.topics).collect();
     let partitions = |topic: &str| topics.get(&TopicName::from(topic)).map_or(0, |t| t.partitions);
     wanted.into_iter().map(|topic| (topic.clone(), partitions(&topic))).collect()
 }
 
-fn partition_counts(shares: &[Share], topics: &Topics) -> BTreeMap<String, i32> {
+fn partition_counts(shares: &[Share], topics: &Topics) -> LiteMap<String, i32> {
     let wanted: BTreeSet<&String> = shares.iter().flat_map(|share| &share.wants.topics).collect();
     let known = |topic: &String| {
         let found = topics.get(&TopicName::from(topic.as_str()))?;
@@ -88,7 +89,7 @@ fn partition_counts(shares: &[Share], topics: &Topics) -> BTreeMap<String, i32> 
 }
 
 /// Each topic by itself: runs of partitions, the first members get one more.
-fn range(shares: &mut [Share], counts: &BTreeMap<String, i32>) {
+fn range(shares: &mut [Share], counts: &LiteMap<String, i32>) {
     for (topic, count) in counts {
         let takers: Vec<&mut Share> = shares.iter_mut().filter(|s| s.wants(topic)).collect();
         let (each, more) = (count / takers.len() as i32, count % takers.len() as i32);
@@ -102,7 +103,7 @@ fn range(shares: &mut [Share], counts: &BTreeMap<String, i32>) {
 }
 
 /// All partitions in order, one after the other to the next member that wants its topic.
-fn round_robin(shares: &mut [Share], counts: &BTreeMap<String, i32>) {
+fn round_robin(shares: &mut [Share], counts: &LiteMap<String, i32>) {
     let mut turn = 0;
     for (topic, partition) in all(counts) {
         while !shares[turn % shares.len()].wants(&topic) {
@@ -114,7 +115,7 @@ fn round_robin(shares: &mut [Share], counts: &BTreeMap<String, i32>) {
     }
 }
 
-fn all(counts: &BTreeMap<String, i32>) -> impl Iterator<Item = (String, i32)> {
+fn all(counts: &LiteMap<String, i32>) -> impl Iterator<Item = (String, i32)> {
     let of = |(topic, count): (&String, &i32)| {
         let topic = topic.clone();
         (0..*count).map(move |partition| (topic.clone(), partition))
@@ -124,8 +125,8 @@ fn all(counts: &BTreeMap<String, i32>) -> impl Iterator<Item = (String, i32)> {
 
 /// KIP-429: members keep what they have as far as that is balanced; what changes hands is dealt
 /// to nobody this time, since its owner has to revoke it first.
-fn cooperative_sticky(shares: &mut [Share], counts: &BTreeMap<String, i32>) {
-    let mut owners: BTreeMap<(String, i32), usize> = BTreeMap::new();
+fn cooperative_sticky(shares: &mut [Share], counts: &LiteMap<String, i32>) {
+    let mut owners: LiteMap<(String, i32), usize> = LiteMap::new();
     for part in all(counts) {
         if let Some(owner) = owner(shares, &part) {
             shares[owner].dealt.insert(part.clone());

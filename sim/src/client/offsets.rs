@@ -3,9 +3,9 @@
 //! Decided here: each commit is of all that it owns, with an offset that no commit of any client
 //! had before; it is read back once it was acknowledged, and after each assignment.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::{ErrorCode, Request, response};
 
 use super::ClientEffect;
@@ -14,7 +14,7 @@ use crate::event::{Call, ClientNote};
 use crate::plan::NodeIndex;
 
 /// Offsets of partitions.
-type Offsets = BTreeMap<(String, i32), i64>;
+type Offsets = LiteMap<(String, i32), i64>;
 
 /// Offsets of different clients differ in their last three digits.
 const CLIENTS: i64 = 1_000;
@@ -22,7 +22,7 @@ const CLIENTS: i64 = 1_000;
 /// What of a commit was acknowledged.
 pub(super) fn accepted(request: &Request, answer: &response::OffsetCommit) -> Offsets {
     let Request::OffsetCommit(commit) = request else { return Offsets::new() };
-    let codes: BTreeMap<_, _> = codes(answer).collect();
+    let codes: LiteMap<_, _> = codes(answer).collect();
     let partitions = |topic: &quorate_core::request::CommitTopic| {
         let name = topic.name.to_string();
         let of = move |p: &quorate_core::request::CommitPartition| {

@@ -4,10 +4,12 @@
 //! connection takes with it, and when an answer is given up. What is said and how answers are
 //! taken is in the files beside.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::response::JoinedMember;
 use quorate_core::{
     Generation, GroupId, InstanceId, MemberId, Request, Response, Text, TopicName, Topics,
@@ -74,7 +76,7 @@ pub(super) struct Life {
     /// The topics that it told the group it wants.
     pub(super) joined_with: Vec<String>,
     /// As a leader: the topics of the group when it dealt them.
-    pub(super) watched: Option<BTreeMap<String, i32>>,
+    pub(super) watched: Option<LiteMap<String, i32>>,
     /// The request that its phase waits for.
     pub(super) main: Option<Call>,
     /// Before which it tries no more to find the coordinator or to join.

@@ -3,9 +3,10 @@
 //! Decided here: which version of a subscription is said, and that bytes which do not decode say
 //! nothing. Layouts are those of ConsumerProtocolSubscription and -Assignment, versions 0 to 3.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use litemap::LiteMap;
 
 use crate::plan::{Assignor, ClientVersion};
 
@@ -88,7 +89,7 @@ fn put_text(out: &mut BytesMut, text: &str) {
 }
 
 fn put_parts(out: &mut BytesMut, parts: &Parts) {
-    let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+    let mut topics: LiteMap<&str, Vec<i32>> = LiteMap::new();
     for (topic, partition) in parts {
         topics.entry(topic).or_default().push(*partition);
     }

@@ -3,9 +3,9 @@
 //! Decided here: how its settings and what it knows become requests, for its own membership and
 //! for what it says beside.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::request::{
     CommitPartition, CommitTopic, FetchGroup, FindCoordinator, Heartbeat, JoinGroup, LeaveGroup,
     Leaver, OffsetCommit, OffsetFetch, Protocol, SyncGroup, TopicPartitions,
@@ -99,10 +99,10 @@ impl Client {
         &self,
         member: &Member,
         instance_id: Option<InstanceId>,
-        offsets: &BTreeMap<(String, i32), i64>,
+        offsets: &LiteMap<(String, i32), i64>,
         metadata: usize,
     ) -> Request {
-        let mut topics: BTreeMap<&str, Vec<CommitPartition>> = BTreeMap::new();
+        let mut topics: LiteMap<&str, Vec<CommitPartition>> = LiteMap::new();
         for ((topic, partition), offset) in offsets {
             topics.entry(topic).or_default().push(CommitPartition {
                 partition: *partition,
@@ -142,7 +142,7 @@ impl Client {
 
 /// Partitions, topic by topic.
 pub(super) fn by_topic(parts: &Parts) -> Vec<TopicPartitions> {
-    let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+    let mut topics: LiteMap<&str, Vec<i32>> = LiteMap::new();
     for (topic, partition) in parts {
         topics.entry(topic).or_default().push(*partition);
     }

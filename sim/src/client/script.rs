@@ -4,9 +4,10 @@
 //! coordinator that it was told last, else the first broker, and believes every answer; what a
 //! consumer says beside changes nothing in what it does otherwise.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::request::{
     Assignment, DeleteGroups, DescribeGroups, LeaveGroup, Leaver, ListGroups, OffsetDelete,
 };
@@ -98,7 +99,7 @@ impl Client {
             Ask::Heartbeat => self.heartbeat(member, instance),
             Ask::LeaveGroup => self.leave_group(member, instance),
             Ask::Commit { topic, partitions, offset, metadata } => {
-                let offsets: BTreeMap<_, _> =
+                let offsets: LiteMap<_, _> =
                     (0..partitions).map(|partition| ((topic.clone(), partition), offset)).collect();
                 self.offset_commit(member, instance, &offsets, metadata)
             }

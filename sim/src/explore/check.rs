@@ -1,8 +1,9 @@
 //! The safety properties that every step of an exploration is held against.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use litemap::LiteMap;
 use quorate_core::response::JoinGroup;
 use quorate_core::{
     Batch, Cause, Effect, ErrorCode, GroupView, MemberId, Note, Record, RecordKey, RecordValue,
@@ -382,7 +383,7 @@ fn records(state: &State) -> u64 {
 }
 
 /// The offset that is stored.
-fn committed(log: &BTreeMap<RecordKey, RecordValue>) -> i64 {
+fn committed(log: &LiteMap<RecordKey, RecordValue>) -> i64 {
     let key = RecordKey::Offset { group: group(), topic: "t".into(), partition: PARTITION };
     match log.get(&key) {
         Some(RecordValue::Offset(row)) => row.offset,
@@ -391,8 +392,8 @@ fn committed(log: &BTreeMap<RecordKey, RecordValue>) -> i64 {
 }
 
 /// The journal, and on it the batches in flight.
-fn fold(state: &State) -> BTreeMap<&RecordKey, &RecordValue> {
-    let mut all: BTreeMap<_, _> = state.log.iter().collect();
+fn fold(state: &State) -> LiteMap<&RecordKey, &RecordValue> {
+    let mut all: LiteMap<_, _> = state.log.iter().collect();
     for Record { key, value } in state.unstored.iter().flat_map(|batch| batch.iter()) {
         match value {
             Some(value) => _ = all.insert(key, value),

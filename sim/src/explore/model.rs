@@ -1,12 +1,12 @@
 //! The situations of an exploration, and what can happen in each: one shard, its journal, its
 //! clients, and how many faults are left.
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
+use litemap::LiteMap;
 use quorate_core::request::DeleteGroups;
 use quorate_core::{
     Batch, BatchId, Config, Effect, Effects, Epoch, GroupView, Input, Instant, Loader, MemberId,
@@ -74,7 +74,7 @@ pub struct State {
     pub given: Arc<Vec<MemberId>>,
 }
 
-type Stored = BTreeMap<RecordKey, RecordValue>;
+type Stored = LiteMap<RecordKey, RecordValue>;
 
 /// What an action led to.
 pub struct Stepped {

@@ -1,8 +1,9 @@
 //! The log of one shard: what is asked of it, what is decided, and what goes wrong.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::{Batch, BatchId, Epoch, Offset, Record, RejectCause, ShardId};
 use quorate_io::journal::{Append, Completion, Journal, Outcome, REPLAY_CHUNK};
 
@@ -29,7 +30,7 @@ pub(super) enum Ask {
 pub(super) struct World<'a> {
     pub stage: &'a Stage,
     pub inner: &'a mut Box<dyn Journal>,
-    pub mail: &'a mut BTreeMap<u64, Mail>,
+    pub mail: &'a mut LiteMap<u64, Mail>,
 }
 
 /// See the module.
@@ -290,7 +291,7 @@ impl Log {
         // As with Kafka's delete.retention.ms, a reader sees the tombstones of what it saw.
         let tombstones = tombstones && self.loading.is_none();
         let cut = self.records.len() * usize::from(percent.min(100)) / 100;
-        let mut last = BTreeMap::new();
+        let mut last: LiteMap<_, _> = LiteMap::new();
         for (at, (_, record)) in self.records[..cut].iter().enumerate() {
             last.insert(record.key.clone(), at);
         }

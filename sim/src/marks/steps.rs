@@ -1,7 +1,8 @@
 //! Marks of steps: timers, batches, fences, and rebalances as their notes tell.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use litemap::LiteMap;
 use quorate_core::{
     Cause, Effect, ErrorCode, GroupId, GroupView, Input, Instant, Note, Now, RecordKey,
     RecordValue, Request, Response, TimerEvent, TimerOf,
@@ -201,7 +202,7 @@ fn deadline(group: &GroupView, timer: &TimerOf) -> Option<Instant> {
 }
 
 fn rebalances(step: &Step<'_>, hit: &mut BTreeSet<&'static str>) {
-    let mut causes: BTreeMap<&GroupId, Vec<(&Cause, Option<&'static str>)>> = BTreeMap::new();
+    let mut causes: LiteMap<&GroupId, Vec<(&Cause, Option<&'static str>)>> = LiteMap::new();
     for note in step.notes() {
         match note {
             Note::Transition { group, cause, to, .. } => {

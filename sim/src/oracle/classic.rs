@@ -15,8 +15,9 @@ mod syncs;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use litemap::LiteMap;
 use quorate_core::record::GroupMetadata;
 use quorate_core::{Effect, GroupId, Input, RecordKey, RecordValue, Request, ShardId, Token};
 
@@ -61,19 +62,19 @@ pub fn new(plan: &Plan) -> Box<dyn Oracle + Send> {
             Box::new(sessions::Sessions::default()),
             Box::new(phases::Phases::default()),
         ],
-        asked: BTreeMap::new(),
+        asked: LiteMap::new(),
         abandoned: BTreeSet::new(),
-        rows: BTreeMap::new(),
-        limits: BTreeMap::new(),
-        loaded_with: BTreeMap::new(),
+        rows: LiteMap::new(),
+        limits: LiteMap::new(),
+        loaded_with: LiteMap::new(),
     })
 }
 
 /// The last stored row of each group.
-pub(crate) type Rows = BTreeMap<(ShardId, GroupId), GroupMetadata>;
+pub(crate) type Rows = LiteMap<(ShardId, GroupId), GroupMetadata>;
 
 /// Requests of an incarnation that have no answer yet.
-pub(crate) type Open = BTreeMap<(Place, Token), Request>;
+pub(crate) type Open = LiteMap<(Place, Token), Request>;
 
 struct Classic {
     plan: Plan,
@@ -82,8 +83,8 @@ struct Classic {
     abandoned: BTreeSet<(Place, Token)>,
     rows: Rows,
     /// `group.max.size` of brokers that were started with another one.
-    limits: BTreeMap<NodeIndex, usize>,
-    loaded_with: BTreeMap<Place, usize>,
+    limits: LiteMap<NodeIndex, usize>,
+    loaded_with: LiteMap<Place, usize>,
 }
 
 impl Oracle for Classic {

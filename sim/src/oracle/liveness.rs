@@ -9,9 +9,10 @@ mod due;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::{
     BatchId, Effect, Epoch, Generation, GroupId, GroupView, Input, RecordKey, ShardId, Token,
 };
@@ -69,11 +70,11 @@ pub fn new(plan: &Plan) -> Box<dyn Oracle + Send> {
     Box::new(Liveness {
         plan: plan.clone(),
         phase: None,
-        open: BTreeMap::new(),
-        in_flight: BTreeMap::new(),
-        newest: BTreeMap::new(),
-        moved: BTreeMap::new(),
-        assigned: BTreeMap::new(),
+        open: LiteMap::new(),
+        in_flight: LiteMap::new(),
+        newest: LiteMap::new(),
+        moved: LiteMap::new(),
+        assigned: LiteMap::new(),
         committed: BTreeSet::new(),
     })
 }
@@ -82,14 +83,14 @@ struct Liveness {
     plan: Plan,
     phase: Option<Phase>,
     /// Since when requests wait.
-    open: BTreeMap<(Place, Token), Duration>,
+    open: LiteMap<(Place, Token), Duration>,
     /// Since when batches are in flight.
-    in_flight: BTreeMap<(Place, BatchId), Duration>,
-    newest: BTreeMap<ShardId, Epoch>,
+    in_flight: LiteMap<(Place, BatchId), Duration>,
+    newest: LiteMap<ShardId, Epoch>,
     /// Groups whose generation changed when all was to be quiet: when, and from what to what.
-    moved: BTreeMap<GroupId, (Duration, Generation, Generation)>,
+    moved: LiteMap<GroupId, (Duration, Generation, Generation)>,
     /// The newest generation of groups, and how often its leader assigned.
-    assigned: BTreeMap<GroupId, (Generation, usize)>,
+    assigned: LiteMap<GroupId, (Generation, usize)>,
     /// Who committed since faults are over.
     committed: BTreeSet<ClientId>,
 }
@@ -317,7 +318,7 @@ fn is_shared_out(able: &Able<'_>, end: &End<'_>, group: &str, found: &mut Found)
     // A leader that leaves it to a server which does not do it assigns nothing.
     let is_assigned = end.plan.knobs.server_assigns
         || !end.plan.clients.iter().any(|client| client.leaves_assignment_to_server);
-    let mut owners: BTreeMap<(String, i32), Vec<ClientId>> = BTreeMap::new();
+    let mut owners: LiteMap<(String, i32), Vec<ClientId>> = LiteMap::new();
     for topic in able.subscribed(group) {
         if able.may_be_nobodys(group, &topic) {
             continue;

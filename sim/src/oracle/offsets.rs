@@ -7,10 +7,10 @@ mod expiry;
 mod fence;
 mod ledger;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::{
     Batch, BatchId, Effect, Epoch, Generation, GroupId, Input, Offset, Record, RecordKey,
     RecordValue, ShardId, Topics,
@@ -76,12 +76,12 @@ pub fn new(plan: &Plan) -> Box<dyn Oracle + Send> {
 struct Offsets {
     retention: Duration,
     topics: Arc<Topics>,
-    logs: BTreeMap<ShardId, BTreeMap<Offset, Record>>,
+    logs: LiteMap<ShardId, LiteMap<Offset, Record>>,
     /// The generation of each group by its last record in the log.
-    generations: BTreeMap<(ShardId, GroupId), Generation>,
-    places: BTreeMap<Place, Ledger>,
+    generations: LiteMap<(ShardId, GroupId), Generation>,
+    places: LiteMap<Place, Ledger>,
     /// The generation that a member's commit was made in, by its batch.
-    made_in: BTreeMap<(ShardId, Epoch, BatchId), Generation>,
+    made_in: LiteMap<(ShardId, Epoch, BatchId), Generation>,
 }
 
 impl Oracle for Offsets {
@@ -130,7 +130,7 @@ impl Oracle for Offsets {
             }
             (What::Topics { view }, _) => {
                 self.topics = Arc::clone(view);
-                for ledger in self.places.values_mut() {
+                for (_, ledger) in self.places.iter_mut() {
                     ledger.topics = Arc::clone(view);
                 }
             }

@@ -3,8 +3,9 @@
 //! Decided here: where a group belongs, by a hash of the oracle's own, and what a coordinator that
 //! another has replaced may still do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use litemap::LiteMap;
 use quorate_core::{Config, Epoch, ErrorCode, Request, Response, Router, ShardId, Text};
 
 use super::replies::book::{Family, Observer, Step};
@@ -104,7 +105,7 @@ impl Observer for Located {
 /// F2.
 #[derive(Default)]
 struct Fenced {
-    newest: BTreeMap<ShardId, Epoch>,
+    newest: LiteMap<ShardId, Epoch>,
     serving: BTreeSet<Place>,
 }
 
@@ -145,7 +146,7 @@ impl Observer for Fenced {
 #[derive(Default)]
 struct Elsewhere {
     /// Who has ever led each shard.
-    leaders: BTreeMap<ShardId, BTreeSet<NodeIndex>>,
+    leaders: LiteMap<ShardId, BTreeSet<NodeIndex>>,
 }
 
 impl Observer for Elsewhere {
@@ -183,7 +184,7 @@ impl Observer for Elsewhere {
 /// F4.
 #[derive(Default)]
 struct Replaced {
-    newest: BTreeMap<ShardId, Epoch>,
+    newest: LiteMap<ShardId, Epoch>,
     stored: BTreeSet<(ShardId, Epoch, quorate_core::BatchId)>,
 }
 

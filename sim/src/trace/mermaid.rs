@@ -4,9 +4,10 @@
 //! note beside it, with the time; a fault is a coloured box over all lanes, folded repeats are a
 //! loop. Timers that are armed or cancelled are left out: those that fire are told.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
+
+use litemap::LiteMap;
 
 use super::grammar::{NotATrace, Parsed, parse};
 
@@ -32,7 +33,7 @@ struct Drawing {
     /// Whether requests say to which broker they go.
     many_nodes: bool,
     /// To which lane each request went, so that its answer comes from there.
-    asked: BTreeMap<(String, Option<u32>), String>,
+    asked: LiteMap<(String, Option<u32>), String>,
     /// A note in the making: over whom, since when, and its lines.
     note: Option<(String, Option<Duration>, Vec<String>)>,
 }
@@ -79,7 +80,7 @@ impl Drawing {
         for lane in &lanes {
             let _ = writeln!(text, "    participant {lane}");
         }
-        Drawing { text, lanes, many_nodes, asked: BTreeMap::new(), note: None }
+        Drawing { text, lanes, many_nodes, asked: LiteMap::new(), note: None }
     }
 
     fn add(&mut self, line: impl AsRef<str>) {

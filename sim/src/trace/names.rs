@@ -1,15 +1,14 @@
 //! Aliases: member ids are random, so a trace calls them `m1`, `m2`, ... as they first appear.
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use quorate_core::MemberId;
 use uuid::Uuid;
 
 /// The aliases given so far.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    members: BTreeMap<MemberId, usize>,
-    topics: BTreeMap<Uuid, usize>,
+    members: LiteMap<MemberId, usize>,
+    topics: LiteMap<Uuid, usize>,
 }
 
 impl Names {

@@ -5,8 +5,9 @@
 //! each. Above it a lane for each client in it: `J` parked join, `S` parked
 //! sync, `h` heartbeat, `x` its member expired, `.` nothing.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
+
+use litemap::LiteMap;
 
 use super::grammar::{NotATrace, Parsed, parse};
 
@@ -30,18 +31,18 @@ pub fn draw(text: &str) -> Result<String, NotATrace> {
 struct Ribbon {
     now: usize,
     /// Rows by group; a row by its label: clients first, then the group itself.
-    groups: BTreeMap<String, Rows>,
+    groups: LiteMap<String, Rows>,
     /// Which request each client waits for: its number, group, and since when.
-    waits: BTreeMap<(String, u32), (String, char, usize)>,
+    waits: LiteMap<(String, u32), (String, char, usize)>,
     /// Which member id a client goes by, so that its expiry is drawn in its lane.
-    members: BTreeMap<String, String>,
+    members: LiteMap<String, String>,
 }
 
 #[derive(Default)]
 struct Rows {
     /// By the broker, whose name is empty where there is one only.
-    state: BTreeMap<String, Vec<char>>,
-    clients: BTreeMap<String, Vec<char>>,
+    state: LiteMap<String, Vec<char>>,
+    clients: LiteMap<String, Vec<char>>,
 }
 
 fn set(row: &mut Vec<char>, at: usize, mark: char, fill: char) {
@@ -196,11 +197,11 @@ impl Ribbon {
         }
         let mut text = "one character is 100 ms\n".to_owned();
         for (group, rows) in &mut self.groups {
-            for row in rows.state.values_mut() {
+            for (_, row) in rows.state.iter_mut() {
                 let last = row.last().copied().unwrap_or(' ');
                 row.resize(end.max(row.len()), last);
             }
-            for row in rows.clients.values_mut() {
+            for (_, row) in rows.clients.iter_mut() {
                 row.resize(end.max(row.len()), '.');
             }
             for from in (0..end).step_by(WIDTH) {

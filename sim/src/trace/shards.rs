@@ -1,8 +1,8 @@
 //! What shards tell and write, in words: notes with their causes, and records.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::note::{ArmedFor, TimerEvent, TimerOf};
 use quorate_core::record::GroupMetadata;
 use quorate_core::{
@@ -188,9 +188,8 @@ fn records(names: &mut Names, run: &[Record]) -> String {
 }
 
 /// What a log says of its groups: their generations and offsets.
-pub(super) fn rows(names: &mut Names, rows: &BTreeMap<RecordKey, RecordValue>) -> String {
-    let mut groups: BTreeMap<&GroupId, (String, BTreeMap<&TopicName, Vec<String>>)> =
-        BTreeMap::new();
+pub(super) fn rows(names: &mut Names, rows: &LiteMap<RecordKey, RecordValue>) -> String {
+    let mut groups: LiteMap<&GroupId, (String, LiteMap<&TopicName, Vec<String>>)> = LiteMap::new();
     for (key, value) in rows {
         match (key, value) {
             (RecordKey::Group(group), RecordValue::Group(value)) => {

@@ -4,9 +4,10 @@
 //! is appended and where its writer hears of its fate. What the journal or a broker's door knows is
 //! shown only where no other line tells it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::{
     BatchId, Effect, Epoch, Input, Now, Record, RecordKey, RecordValue, Request, Response, ShardId,
     Token,
@@ -60,14 +61,14 @@ struct Teller {
     at: Duration,
     names: Names,
     lines: Vec<Line>,
-    open: BTreeMap<(ClientId, Call), Open>,
+    open: LiteMap<(ClientId, Call), Open>,
     /// Requests that shards have, and in whose name.
-    asked: BTreeMap<(Place, Token), String>,
-    appended: BTreeMap<Place, BatchId>,
+    asked: LiteMap<(Place, Token), String>,
+    appended: LiteMap<Place, BatchId>,
     /// Incarnations that are gone: nobody tells them any more.
     ended: BTreeSet<(ShardId, Epoch)>,
     /// What each shard's log says of its groups.
-    stored: BTreeMap<ShardId, BTreeMap<RecordKey, RecordValue>>,
+    stored: LiteMap<ShardId, LiteMap<RecordKey, RecordValue>>,
 }
 
 impl Teller {

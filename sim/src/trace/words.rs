@@ -1,10 +1,11 @@
 //! Small words of a trace: spans, blobs, groups, steps of a script, faults.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
+use litemap::LiteMap;
 use quorate_core::GroupId;
 
 use crate::plan::{Ask, ClientId, Fault, NodeIndex, Op, ShardIndex, TopicSpec, Way, Who};
@@ -52,7 +53,7 @@ pub(super) fn owns(owned: &BTreeSet<(String, i32)>) -> String {
     if owned.is_empty() {
         return "nothing".to_owned();
     }
-    let mut topics: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut topics: LiteMap<&str, Vec<String>> = LiteMap::new();
     for (topic, partition) in owned {
         topics.entry(topic).or_default().push(partition.to_string());
     }

@@ -5,12 +5,14 @@
 //! host both step a client; only the host touches sockets.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use litemap::LiteMap;
 use quorate_core::{Request, Response};
 use tokio::sync::{Notify, mpsc};
 
@@ -41,8 +43,8 @@ struct State {
     client: Client,
     runs: bool,
     sleeps: bool,
-    conns: BTreeMap<NodeIndex, ConnId>,
-    links: BTreeMap<ConnId, Link>,
+    conns: LiteMap<NodeIndex, ConnId>,
+    links: LiteMap<ConnId, Link>,
     calls: BTreeMap<Call, (ConnId, Duration)>,
     opened: u64,
     dials: VecDeque<Dial>,
@@ -79,8 +81,8 @@ impl Actor {
             client,
             runs: false,
             sleeps: false,
-            conns: BTreeMap::new(),
-            links: BTreeMap::new(),
+            conns: LiteMap::new(),
+            links: LiteMap::new(),
             calls: BTreeMap::new(),
             opened: 0,
             dials: VecDeque::new(),

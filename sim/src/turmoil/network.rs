@@ -1,7 +1,8 @@
 //! Links between clients and brokers: parted, held and slow for a while.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
+
+use litemap::LiteMap;
 
 use ::turmoil::Sim;
 
@@ -10,7 +11,7 @@ use crate::plan::{ClientId, Latency, NodeIndex, Plan, Way};
 
 /// See the module.
 pub(super) struct Network {
-    links: BTreeMap<(ClientId, NodeIndex), Link>,
+    links: LiteMap<(ClientId, NodeIndex), Link>,
     usual: Latency,
     slow: Option<(Latency, Duration)>,
     is_slow: bool,
@@ -40,7 +41,7 @@ pub(super) fn name(client: ClientId) -> String {
 
 impl Network {
     pub fn new(plan: &Plan) -> Network {
-        let mut links = BTreeMap::new();
+        let mut links = LiteMap::new();
         for client in (0..plan.clients.len() as u16).map(ClientId) {
             for node in (0..plan.nodes.len() as u16).map(NodeIndex) {
                 links.insert((client, node), Link::default());
@@ -74,7 +75,7 @@ impl Network {
 
     /// All is well from now on.
     pub fn heal(&mut self) {
-        for link in self.links.values_mut() {
+        for (_, link) in self.links.iter_mut() {
             (link.up, link.down, link.held) = Default::default();
         }
         if let Some((_, until)) = &mut self.slow {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_io::broker::Alarm;
 use quorate_io::catalog::{Catalog, Completion, Delta, Operation, Outcome, Refusal, Topic, Topics};
 use quorate_io::core_thread::core_topics;
@@ -30,9 +31,9 @@ struct State {
     ids: Stream,
     latency: Latency,
     /// The catalogs that are open, by broker.
-    open: BTreeMap<NodeIndex, Open>,
-    stale: BTreeMap<NodeIndex, Duration>,
-    speeds: BTreeMap<NodeIndex, Stream>,
+    open: LiteMap<NodeIndex, Open>,
+    stale: LiteMap<NodeIndex, Duration>,
+    speeds: LiteMap<NodeIndex, Stream>,
 }
 
 struct Open {
@@ -57,8 +58,8 @@ impl Controller {
             topics: Topics::new(all),
             ids,
             latency,
-            open: BTreeMap::new(),
-            stale: BTreeMap::new(),
+            open: LiteMap::new(),
+            stale: LiteMap::new(),
             speeds: (0..nodes).map(speed).collect(),
         })))
     }
@@ -92,7 +93,7 @@ impl Controller {
     pub fn heal(&self) {
         let mut state = self.state();
         state.stale.clear();
-        let late = state.open.values_mut().flat_map(|open| &mut open.coming);
+        let late = state.open.iter_mut().flat_map(|(_, open)| &mut open.coming);
         late.for_each(|(due, _)| *due = Duration::ZERO);
     }
 

@@ -1,8 +1,8 @@
 //! Hears the steps of a broker's shards, for one life of it.
 
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use litemap::LiteMap;
 use quorate_core::{Effect, Input, Now, Shard, ShardId, Status};
 use quorate_io::tap;
 
@@ -15,7 +15,7 @@ use crate::plan::NodeIndex;
 pub(super) struct Watcher {
     node: NodeIndex,
     stage: Stage,
-    serving: Mutex<BTreeMap<ShardId, Place>>,
+    serving: Mutex<LiteMap<ShardId, Place>>,
 }
 
 impl Watcher {
@@ -25,12 +25,12 @@ impl Watcher {
 
     /// The process has ended, and what served with it.
     pub fn process_ended(&self) {
-        for place in std::mem::take(&mut *self.serving()).into_values() {
+        for (_, place) in std::mem::take(&mut *self.serving()) {
             self.stage.see(What::Ended { place, why: Ended::Killed });
         }
     }
 
-    fn serving(&self) -> std::sync::MutexGuard<'_, BTreeMap<ShardId, Place>> {
+    fn serving(&self) -> std::sync::MutexGuard<'_, LiteMap<ShardId, Place>> {
         self.serving.lock().expect("a run is single threaded, and over once it has panicked")
     }
 

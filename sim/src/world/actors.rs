@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::Request;
 
 use super::fabric::{ConnId, Down, Up};
@@ -23,7 +24,7 @@ pub(super) struct Actor {
     pub runs: bool,
     /// Until when it sleeps, if it does.
     pub sleeps: bool,
-    pub conns: BTreeMap<NodeIndex, ConnId>,
+    pub conns: LiteMap<NodeIndex, ConnId>,
     /// Over which connection an answer is awaited, and since when.
     pub calls: BTreeMap<Call, (ConnId, Duration)>,
     pub loses_reply: bool,
@@ -36,7 +37,7 @@ impl Actor {
             client,
             runs: false,
             sleeps: false,
-            conns: BTreeMap::new(),
+            conns: LiteMap::new(),
             calls: BTreeMap::new(),
             loses_reply: false,
             armed: None,

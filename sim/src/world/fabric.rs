@@ -4,10 +4,11 @@
 //! something is dead for ever in that direction, and neither end hears of it. A broker executes
 //! the requests of a connection one at a time, so that one that waits holds up the later ones.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::{Request, Response};
 
 use super::node::Process;
@@ -61,9 +62,9 @@ pub(super) struct Conn {
 /// The network.
 #[derive(Debug)]
 pub(super) struct Fabric {
-    conns: BTreeMap<ConnId, Conn>,
+    conns: LiteMap<ConnId, Conn>,
     opened: u32,
-    links: BTreeMap<(ClientId, NodeIndex), Link>,
+    links: LiteMap<(ClientId, NodeIndex), Link>,
     seed: u64,
     speed: Latency,
     slow: Option<(Latency, Duration)>,
@@ -81,7 +82,7 @@ struct Link {
 
 impl Fabric {
     pub fn new(seed: u64, speed: Latency) -> Fabric {
-        let (conns, links) = (BTreeMap::new(), BTreeMap::new());
+        let (conns, links) = (LiteMap::new(), LiteMap::new());
         Fabric { conns, opened: 0, links, seed, speed, slow: None }
     }
 
@@ -188,17 +189,18 @@ impl Fabric {
         if down {
             link.no_down_until = link.no_down_until.max(until);
         }
-        let between = |conn: &&mut Conn| (conn.client, conn.node) == (client, node);
-        for conn in self.conns.values_mut().filter(between) {
-            conn.dead_up |= up;
-            conn.dead_down |= down;
+        for (_, conn) in self.conns.iter_mut() {
+            if (conn.client, conn.node) == (client, node) {
+                conn.dead_up |= up;
+                conn.dead_down |= down;
+            }
         }
     }
 
     /// Everything passes, at its usual speed; what died stays dead.
     pub fn heal(&mut self) {
         self.slow = None;
-        for link in self.links.values_mut() {
+        for (_, link) in self.links.iter_mut() {
             link.held_until = Duration::ZERO;
             (link.no_up_until, link.no_down_until) = (Duration::ZERO, Duration::ZERO);
         }

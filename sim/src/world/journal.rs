@@ -5,9 +5,10 @@
 //! the one before at that moment, and finds all that was decided by then. After a refused append
 //! what its writer had sent meanwhile is passed over, as its positions do not fit any more.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::{Batch, BatchId, Epoch, Offset, Record, RejectCause};
 
 use super::node::Process;
@@ -203,7 +204,7 @@ impl Journal {
     /// Of each key only the last record below the cut is left, and of tombstones none.
     pub fn compact(&mut self, percent: u8, tombstones: bool) -> Vec<(Offset, Record)> {
         let cut = self.log.len() * usize::from(percent.min(100)) / 100;
-        let mut last = BTreeMap::new();
+        let mut last: LiteMap<_, _> = LiteMap::new();
         for (at, (_, record)) in self.log[..cut].iter().enumerate() {
             last.insert(record.key.clone(), at);
         }

@@ -3,10 +3,11 @@
 //! Decided here: what ends with a process and what does not, and what a broker knows of leaders
 //! and topics: a change reaches each broker at its own time, in order; one that starts knows all.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::config::ServerAssignor;
 use quorate_core::router::GatherId;
 use quorate_core::{
@@ -116,12 +117,12 @@ pub(super) struct Running {
     pub config: Config,
     pub router: Router,
     pub topics: Arc<Topics>,
-    pub seats: BTreeMap<ShardId, Seat>,
+    pub seats: LiteMap<ShardId, Seat>,
     /// Counts the loads since it started.
     pub loads: u64,
     pub completions: VecDeque<Completion>,
     pub inbox: VecDeque<Item>,
-    pub asked: BTreeMap<Token, Asked>,
+    pub asked: LiteMap<Token, Asked>,
     pub effects: Effects,
 }
 
@@ -181,11 +182,11 @@ impl Node {
             config,
             router,
             topics: Arc::clone(topics),
-            seats: BTreeMap::new(),
+            seats: LiteMap::new(),
             loads: 0,
             completions: VecDeque::new(),
             inbox: VecDeque::new(),
-            asked: BTreeMap::new(),
+            asked: LiteMap::new(),
             effects: Effects::wanting(NoteKinds::ALL),
         })
     }

@@ -1,9 +1,9 @@
 //! A client under test, and answers to give it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::request::{
     CommitPartition, CommitTopic, FetchGroup, FindCoordinator, Heartbeat, JoinGroup, LeaveGroup,
     Leaver, OffsetCommit, OffsetFetch, Protocol, SyncGroup, TopicPartitions,
@@ -120,7 +120,7 @@ pub(super) fn parts(partitions: &[i32]) -> Parts {
     partitions.iter().map(|partition| ("t".to_owned(), *partition)).collect()
 }
 
-pub(super) fn offsets(partitions: &[i32], offset: i64) -> BTreeMap<(String, i32), i64> {
+pub(super) fn offsets(partitions: &[i32], offset: i64) -> LiteMap<(String, i32), i64> {
     parts(partitions).into_iter().map(|part| (part, offset)).collect()
 }
 

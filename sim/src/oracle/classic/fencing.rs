@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use litemap::LiteMap;
 use quorate_core::{
     ErrorCode, GroupView, InstanceId, MemberId, Request, Response, Token, request, response,
 };
@@ -36,7 +37,7 @@ pub(super) const C17: Property = Property {
 #[derive(Default)]
 pub(super) struct Fencing {
     /// What open requests must be answered, but for errors of the shard as a whole.
-    due: BTreeMap<(Place, Token), Due>,
+    due: LiteMap<(Place, Token), Due>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! C3, C4, C16, C18: what JoinGroup is answered, and whom a group takes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use litemap::LiteMap;
 use quorate_core::request::{JoinGroup, Protocol};
 use quorate_core::{ErrorCode, Generation, GroupId, GroupView, MemberId, Response, Text, response};
 
@@ -38,8 +39,8 @@ type Member = (Place, GroupId, MemberId);
 #[derive(Default)]
 pub(super) struct Joins {
     /// What members sent, the last time.
-    sent: BTreeMap<Member, Vec<Protocol>>,
-    generations: BTreeMap<(Place, GroupId), Agreed>,
+    sent: LiteMap<Member, Vec<Protocol>>,
+    generations: LiteMap<(Place, GroupId), Agreed>,
 }
 
 /// What a generation's answers say.

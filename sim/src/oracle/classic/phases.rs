@@ -1,8 +1,9 @@
 //! C10, C11: how long a join phase takes, and whom its end drops.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::{ErrorCode, GroupId, GroupView, Instant, MemberView, Request};
 
 use super::step::{
@@ -26,7 +27,7 @@ pub(super) const C11: Property = Property {
 #[derive(Default)]
 pub(super) struct Phases {
     /// When an initial join phase ends at the latest, and how long it may take.
-    initial: BTreeMap<(Place, GroupId), (Instant, Duration)>,
+    initial: LiteMap<(Place, GroupId), (Instant, Duration)>,
     /// Groups out of which the size limit took somebody while they joined: what follows from that
     /// is not looked at (spec classic 6.3).
     reduced: BTreeSet<(Place, GroupId)>,

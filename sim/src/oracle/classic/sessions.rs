@@ -1,8 +1,8 @@
 //! C12, C13, C15: sessions, counted here again from what members sent, and what timers are armed.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::{
     ErrorCode, GroupId, GroupView, Input, InstanceId, Instant, MemberId, MemberView, Request,
     Status,
@@ -59,9 +59,9 @@ struct Knock {
 /// See the module.
 #[derive(Default)]
 pub(super) struct Sessions {
-    own: BTreeMap<(Place, GroupId, MemberId), Session>,
-    sent: BTreeMap<(ClientId, Call), quorate_core::request::Heartbeat>,
-    knocks: BTreeMap<(NodeIndex, GroupId, MemberId), Knock>,
+    own: LiteMap<(Place, GroupId, MemberId), Session>,
+    sent: LiteMap<(ClientId, Call), quorate_core::request::Heartbeat>,
+    knocks: LiteMap<(NodeIndex, GroupId, MemberId), Knock>,
 }
 
 impl Observer for Sessions {

@@ -1,8 +1,7 @@
 //! C6, C7, C19: assignments, from the leader's bytes to each member, through the log.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
+use litemap::LiteMap;
 use quorate_core::request::SyncGroup;
 use quorate_core::{
     Batch, BatchId, Effect, ErrorCode, Generation, GroupId, GroupView, Input, MemberId, RecordKey,
@@ -33,14 +32,14 @@ pub(super) const C19: Property = Property {
 #[derive(Debug, Clone)]
 struct Given {
     generation: Generation,
-    to: BTreeMap<MemberId, Bytes>,
+    to: LiteMap<MemberId, Bytes>,
 }
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Syncs {
-    in_flight: BTreeMap<(Place, BatchId), (GroupId, Given)>,
-    stored: BTreeMap<(Place, GroupId), Given>,
+    in_flight: LiteMap<(Place, BatchId), (GroupId, Given)>,
+    stored: LiteMap<(Place, GroupId), Given>,
 }
 
 impl Observer for Syncs {
@@ -182,7 +181,7 @@ impl Syncs {
             let Some(row) = row_of(batch, change.id).filter(|row| !row.members.is_empty()) else {
                 continue;
             };
-            let written: BTreeMap<_, _> =
+            let written: LiteMap<_, _> =
                 row.members.iter().map(|m| (m.member_id.clone(), m.assignment.clone())).collect();
             let sync = step.sync(change.id);
             let Some((before, (_, sync))) = change.before.zip(sync) else {
@@ -210,7 +209,7 @@ impl Syncs {
         &self,
         step: &Step<'_>,
         change: &Change<'_>,
-        written: &BTreeMap<MemberId, Bytes>,
+        written: &LiteMap<MemberId, Bytes>,
         found: &mut Found,
     ) {
         if step.join(change.id).is_none() || change.simple().is_none() {
@@ -234,7 +233,7 @@ fn row_of<'a>(batch: &'a Batch, id: &GroupId) -> Option<&'a quorate_core::record
 }
 
 /// Of two entries for a member the later counts; who is no member is ignored.
-fn given_by(sync: &SyncGroup, group: &GroupView) -> BTreeMap<MemberId, Bytes> {
+fn given_by(sync: &SyncGroup, group: &GroupView) -> LiteMap<MemberId, Bytes> {
     let given = |id: &MemberId| {
         let mut of = sync.assignments.iter().rev();
         of.find(|entry| entry.member_id == *id).map(|entry| entry.assignment.clone())

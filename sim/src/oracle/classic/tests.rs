@@ -93,7 +93,7 @@ impl Walk {
 #[test]
 fn whatever_a_shard_is_told_nothing_is_violated() {
     let seeds = std::env::var("WALKS").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
-    let mut found = std::collections::BTreeMap::<&str, (u32, String)>::new();
+    let mut found = litemap::LiteMap::<&str, (u32, String)>::new();
     for seed in 0..seeds {
         let mut walk = Walk::new(seed);
         for number in 0..400 {

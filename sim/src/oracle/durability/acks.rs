@@ -1,8 +1,9 @@
 //! D5 and D6: what was acknowledged, a commit or a deletion, is what later loads and fetches see,
 //! or a later write in the order of the log. Commits that were not acknowledged may or may not be.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use litemap::LiteMap;
 use quorate_core::response::{FetchedGroup, FetchedOffset, TopicErrors};
 use quorate_core::{
     ErrorCode, GroupId, Input, Offset, RecordKey, RecordValue, Request, Response, Token, TopicName,
@@ -19,7 +20,7 @@ use crate::oracle::{Found, Property};
 use crate::plan::NodeIndex;
 
 /// Positions that later reads must not be behind.
-type Floors = BTreeMap<RecordKey, Offset>;
+type Floors = LiteMap<RecordKey, Offset>;
 /// A topic of a certain creation.
 type TopicId = (TopicName, Uuid);
 
@@ -37,10 +38,10 @@ struct Open {
 pub struct Acknowledged {
     journal: Journal,
     floors: Floors,
-    open: BTreeMap<(Place, Token), Open>,
+    open: LiteMap<(Place, Token), Open>,
     /// Topics that each incarnation was told are deleted, or was loaded knowing.
-    gone: BTreeMap<Place, BTreeSet<TopicId>>,
-    told: BTreeMap<NodeIndex, BTreeSet<TopicId>>,
+    gone: LiteMap<Place, BTreeSet<TopicId>>,
+    told: LiteMap<NodeIndex, BTreeSet<TopicId>>,
     /// Topics that have ever been, and those that are.
     ever: BTreeSet<TopicId>,
     current: BTreeSet<TopicId>,
@@ -136,8 +137,7 @@ impl Acknowledged {
     fn loaded(&mut self, step: &Step<'_>, found: &mut Found) {
         let told = self.told.get(&step.place.node).cloned().unwrap_or_default();
         self.gone.insert(step.place, told);
-        let rows: BTreeMap<RecordKey, RecordValue> =
-            step.context.shard.rows().into_iter().collect();
+        let rows: LiteMap<RecordKey, RecordValue> = step.context.shard.rows().into_iter().collect();
         let log = self.journal.log(step.place.shard);
         if log.epoch > step.place.epoch {
             return;

@@ -1,7 +1,8 @@
 //! D11: member ids are made once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use litemap::LiteMap;
 use quorate_core::{GroupView, Input, MemberId};
 
 use super::D11;
@@ -13,7 +14,7 @@ use crate::oracle::replies::book::{Observer, Step};
 #[derive(Default)]
 pub struct Created {
     /// All ids so far, with the incarnation that made them, or was loaded with them.
-    known: BTreeMap<MemberId, Place>,
+    known: LiteMap<MemberId, Place>,
 }
 
 impl Observer for Created {

@@ -1,18 +1,17 @@
 //! The logs as the journal's events tell them.
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use quorate_core::{Batch, Epoch, Offset, Record, RecordKey, RecordValue, ShardId};
 
 use crate::event::{Event, What};
 
 /// Rows by key.
-pub type Rows = BTreeMap<RecordKey, RecordValue>;
+pub type Rows = LiteMap<RecordKey, RecordValue>;
 
 /// All logs.
 #[derive(Debug, Default)]
 pub struct Journal {
-    logs: BTreeMap<ShardId, Log>,
+    logs: LiteMap<ShardId, Log>,
 }
 
 /// The log of a shard.
@@ -23,7 +22,7 @@ pub struct Log {
     /// What that comes to.
     pub rows: Rows,
     /// All that was ever written of a key, oldest first.
-    pub history: BTreeMap<RecordKey, Vec<(Offset, Option<RecordValue>)>>,
+    pub history: LiteMap<RecordKey, Vec<(Offset, Option<RecordValue>)>>,
     /// Where it goes on.
     pub end: Offset,
     /// Whose it is.

@@ -1,7 +1,6 @@
 //! D7: who wrote what is in a log.
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use quorate_core::{Batch, BatchId, Epoch, ShardId};
 
 use super::D7;
@@ -13,15 +12,15 @@ use crate::oracle::replies::book::{Observer, Step};
 #[derive(Default)]
 pub struct Writers {
     /// The incarnation of each epoch, and what it wrote.
-    writers: BTreeMap<(ShardId, Epoch), (Place, BTreeMap<BatchId, Batch>)>,
-    newest: BTreeMap<ShardId, Epoch>,
+    writers: LiteMap<(ShardId, Epoch), (Place, LiteMap<BatchId, Batch>)>,
+    newest: LiteMap<ShardId, Epoch>,
 }
 
 impl Observer for Writers {
     fn step(&mut self, step: &Step<'_>, found: &mut Found) {
         let key = (step.place.shard, step.place.epoch);
         let (writer, written) =
-            self.writers.entry(key).or_insert_with(|| (step.place, BTreeMap::new()));
+            self.writers.entry(key).or_insert_with(|| (step.place, LiteMap::new()));
         found.check(*writer == step.place, D7, || {
             format!("{:?} serves with the epoch of {writer:?}", step.place)
         });

@@ -1,7 +1,8 @@
 //! D8: what is refused, or uncertain, is never acknowledged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use litemap::LiteMap;
 use quorate_core::{BatchId, Request};
 
 use super::D8;
@@ -14,7 +15,7 @@ use crate::oracle::replies::words::{api, succeeds};
 #[derive(Default)]
 pub struct Refused {
     /// The batches in flight of each incarnation, by number, as of its last step.
-    flights: BTreeMap<Place, Vec<(BatchId, u64)>>,
+    flights: LiteMap<Place, Vec<(BatchId, u64)>>,
     /// Batches, by serial, that the journal refused or cannot tell of.
     refused: BTreeSet<u64>,
 }

@@ -5,9 +5,10 @@
 //! all protocols of a member but the chosen one. So only groups that are Stable or Empty as their
 //! rows are get asked, and members with one protocol join again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use litemap::LiteMap;
 use quorate_core::request::{
     DescribeGroups, FetchGroup, Heartbeat, JoinGroup, OffsetFetch, SyncGroup,
 };
@@ -35,7 +36,7 @@ pub struct Restarts {
     topics: Arc<Topics>,
     /// Generations whose leader assigned more than once: as in Kafka the first that is stored
     /// counts, but a load finds the last.
-    assigned: BTreeMap<(ShardId, GroupId), (Generation, usize)>,
+    assigned: LiteMap<(ShardId, GroupId), (Generation, usize)>,
 }
 
 impl Restarts {
@@ -44,7 +45,7 @@ impl Restarts {
     pub fn new(plan: &Plan) -> Restarts {
         let config = Config { max_group_size: usize::MAX, ..config(&plan.knobs) };
         let (journal, topics) = (Journal::default(), Arc::default());
-        Restarts { config, journal, topics, assigned: BTreeMap::new() }
+        Restarts { config, journal, topics, assigned: LiteMap::new() }
     }
 }
 

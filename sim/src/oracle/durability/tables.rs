@@ -1,7 +1,6 @@
 //! Rows in memory against the log: always (D1), and after a refusal (D2).
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use quorate_core::{Effect, Effects, Input, Record, RejectCause, Status};
 
 use super::journal::{Journal, Rows, difference, put};
@@ -18,7 +17,7 @@ const SAMPLE: u64 = 16;
 pub struct Tables {
     journal: Journal,
     /// What each incarnation was told is durable.
-    durable: BTreeMap<Place, Rows>,
+    durable: LiteMap<Place, Rows>,
 }
 
 impl Observer for Tables {

@@ -2,8 +2,10 @@
 //!
 //! Decided here, as reasons: what makes a group of live clients unable to become well.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use litemap::LiteMap;
 
 use crate::event::{ClientView, End};
 use crate::plan::{Action, ClientId, ClientSpec, Drive, Ending, Fault, Op, Plan};
@@ -11,7 +13,7 @@ use crate::plan::{Action, ClientId, ClientSpec, Drive, Ending, Fault, Op, Plan};
 /// The groups that can become well, with their live clients.
 pub(super) struct Able<'a> {
     plan: &'a Plan,
-    groups: BTreeMap<&'a str, Vec<&'a ClientView>>,
+    groups: LiteMap<&'a str, Vec<&'a ClientView>>,
 }
 
 /// Above it the broker refuses a session timeout.
@@ -20,9 +22,9 @@ const MAX_SESSION: Duration = Duration::from_millis(1_800_000);
 impl<'a> Able<'a> {
     pub(super) fn new(plan: &'a Plan, end: &'a End<'_>) -> Able<'a> {
         let Ending::Heal { clients: core, .. } = &plan.ending else {
-            return Able { plan, groups: BTreeMap::new() };
+            return Able { plan, groups: LiteMap::new() };
         };
-        let mut groups: BTreeMap<&str, Vec<&ClientView>> = BTreeMap::new();
+        let mut groups: LiteMap<&str, Vec<&ClientView>> = LiteMap::new();
         for view in end.clients.iter().filter(|view| view.runs && core.contains(&view.client)) {
             let Some(spec) = spec(plan, view.client) else { continue };
             if spec.drive == Drive::Consumer {

@@ -1,8 +1,8 @@
 //! L8: what is to expire does, once nothing keeps a shard from it (spec classic 16).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::{GroupId, GroupView, Offset, Record, RecordKey, RecordValue, WallTime};
 
 use super::L8;
@@ -11,7 +11,7 @@ use crate::oracle::Found;
 use crate::plan::Knobs;
 
 /// What is left in a log, by key.
-type Rows<'a> = BTreeMap<&'a RecordKey, &'a RecordValue>;
+type Rows<'a> = LiteMap<&'a RecordKey, &'a RecordValue>;
 
 /// Judges the Empty groups of a shard that has been left alone for so long.
 pub(super) fn judge(

@@ -1,8 +1,9 @@
 //! What one incarnation has stored and on its way, and what it was asked about offsets.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use litemap::LiteMap;
 use quorate_core::record::OffsetAndMetadata;
 use quorate_core::response::{FetchedGroup, TopicErrors};
 use quorate_core::{
@@ -34,7 +35,7 @@ struct Open {
     /// The batches that it may have seen, while they are on their way.
     saw: BTreeSet<BatchId>,
     /// What the newest values were when it was decided.
-    rows: Option<BTreeMap<Key, OffsetAndMetadata>>,
+    rows: Option<LiteMap<Key, OffsetAndMetadata>>,
     /// It was a member's commit that may not be refused (O4).
     must_be_accepted: bool,
 }
@@ -42,16 +43,16 @@ struct Open {
 /// See the module.
 #[derive(Default)]
 pub(super) struct Ledger {
-    durable: BTreeMap<Key, OffsetAndMetadata>,
+    durable: LiteMap<Key, OffsetAndMetadata>,
     in_flight: VecDeque<Batch>,
-    open: BTreeMap<Token, Open>,
+    open: LiteMap<Token, Open>,
     deleted: BTreeSet<(TopicName, Uuid)>,
     /// The topics that there are, whether or not the incarnation was told.
     pub(super) topics: Arc<Topics>,
     /// When groups became Empty.
-    pub(super) since: BTreeMap<GroupId, Option<WallTime>>,
+    pub(super) since: LiteMap<GroupId, Option<WallTime>>,
     /// What the members of a group subscribed to when its generation began.
-    pub(super) subscribed: BTreeMap<GroupId, BTreeSet<String>>,
+    pub(super) subscribed: LiteMap<GroupId, BTreeSet<String>>,
 }
 
 pub(super) fn key_of(key: &RecordKey) -> Option<Key> {
@@ -63,7 +64,7 @@ pub(super) fn key_of(key: &RecordKey) -> Option<Key> {
     }
 }
 
-fn put(rows: &mut BTreeMap<Key, OffsetAndMetadata>, record: &Record) {
+fn put(rows: &mut LiteMap<Key, OffsetAndMetadata>, record: &Record) {
     let Some(key) = key_of(&record.key) else { return };
     match &record.value {
         Some(RecordValue::Offset(row)) => rows.insert(key, row.clone()),
@@ -119,14 +120,14 @@ impl Ledger {
                     let Some(batch) = self.in_flight.pop_front() else { break };
                     batch.records.iter().for_each(|record| put(&mut self.durable, record));
                 }
-                for open in self.open.values_mut() {
+                for (_, open) in self.open.iter_mut() {
                     open.is_durable |= open.batch.is_some_and(|batch| batch <= *through);
                     open.saw.retain(|batch| batch > through);
                 }
             }
             Input::Rejected { from, .. } => {
                 self.in_flight.retain(|batch| batch.id < *from);
-                for open in self.open.values_mut() {
+                for (_, open) in self.open.iter_mut() {
                     if !open.is_durable && open.batch.is_some_and(|batch| batch >= *from) {
                         open.batch = None;
                     }
@@ -172,7 +173,7 @@ impl Ledger {
     }
 
     /// All newest values.
-    fn all(&self) -> BTreeMap<Key, OffsetAndMetadata> {
+    fn all(&self) -> LiteMap<Key, OffsetAndMetadata> {
         let mut rows = self.durable.clone();
         let records = self.in_flight.iter().flat_map(|batch| &batch.records);
         records.for_each(|record| put(&mut rows, record));

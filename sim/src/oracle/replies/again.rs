@@ -1,7 +1,6 @@
 //! The same input twice: to two copies of a shard (P9), and to one (P10). Both look at samples.
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use quorate_core::request::{Heartbeat, JoinGroup};
 use quorate_core::{
     Effect, Effects, GroupId, GroupView, Input, MemberView, Now, Origin, Request, Response, Shard,
@@ -21,7 +20,7 @@ const PROBE: Token = Token(u64::MAX);
 /// P9.
 #[derive(Default)]
 pub struct SameAgain {
-    before: BTreeMap<Place, Shard>,
+    before: LiteMap<Place, Shard>,
 }
 
 impl Observer for SameAgain {

@@ -1,7 +1,6 @@
 //! Batches: numbered without a gap (P5), and within their bounds (P8).
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use quorate_core::record::batch_size;
 use quorate_core::{BatchId, Epoch, Input, Offset, ShardId};
 
@@ -14,9 +13,9 @@ use crate::plan::Plan;
 /// P5.
 #[derive(Default)]
 pub struct Numbers {
-    acquired: BTreeMap<(ShardId, Epoch), Offset>,
+    acquired: LiteMap<(ShardId, Epoch), Offset>,
     /// The batches of each incarnation that are not refused: number, position, length.
-    written: BTreeMap<Place, Vec<(BatchId, Offset, u64)>>,
+    written: LiteMap<Place, Vec<(BatchId, Offset, u64)>>,
 }
 
 impl Observer for Numbers {

@@ -2,9 +2,10 @@
 //! which batches it has in flight, as the events say. Nothing here is read from the code under
 //! test but whether a group is held when a request comes (design 6).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::{
     Batch, BatchId, Effect, GroupId, Input, Now, RecordKey, RecordValue, Request, Token,
 };
@@ -47,7 +48,7 @@ pub struct Flight {
 #[derive(Debug, Clone, Default)]
 pub struct Incarnation {
     /// Its open requests.
-    pub asked: BTreeMap<Token, Asked>,
+    pub asked: LiteMap<Token, Asked>,
     /// Requests that were open once.
     pub resolved: BTreeSet<Token>,
     /// Requests that nobody reads the answer of any more.
@@ -123,7 +124,7 @@ pub trait Observer {
 
 /// Observers with the book that they share.
 pub struct Family {
-    places: BTreeMap<Place, Incarnation>,
+    places: LiteMap<Place, Incarnation>,
     observers: Vec<Box<dyn Observer + Send>>,
     serial: u64,
 }
@@ -132,7 +133,7 @@ impl Family {
     /// Nothing has happened yet.
     #[must_use]
     pub fn new(observers: Vec<Box<dyn Observer + Send>>) -> Family {
-        Family { places: BTreeMap::new(), observers, serial: 0 }
+        Family { places: LiteMap::new(), observers, serial: 0 }
     }
 
     fn step(&mut self, taken: &Taken<'_>, found: &mut Found) {

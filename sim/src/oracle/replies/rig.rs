@@ -1,10 +1,10 @@
 //! For tests of observers: one shard and its journal, whose events may be told otherwise than
 //! they were.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use quorate_core::request::{
     CommitPartition, CommitTopic, FetchGroup, Heartbeat, JoinGroup, OffsetCommit, OffsetFetch,
     Protocol, SyncGroup,
@@ -219,10 +219,10 @@ impl Rig {
             at: self.at,
             plan: &self.plan,
             shards: Vec::new(),
-            logs: BTreeMap::from([(self.place.shard, self.log.clone())]),
+            logs: LiteMap::from_iter([(self.place.shard, self.log.clone())]),
             clients: Vec::new(),
             topics: self.topics.clone(),
-            leaders: BTreeMap::new(),
+            leaders: LiteMap::new(),
         };
         for oracle in &mut self.oracles {
             oracle.end(&end, &mut self.found);

@@ -1,7 +1,6 @@
 //! P6: no timer is missed, and what is due runs.
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use quorate_core::{Input, Instant, Status};
 
 use super::P6;
@@ -20,7 +19,7 @@ pub struct Deadlines {
     max_in_flight: usize,
     timers_per_step: usize,
     /// How many times in a row a shard has been told that time is up at one moment.
-    repeats: BTreeMap<Place, (Instant, usize)>,
+    repeats: LiteMap<Place, (Instant, usize)>,
 }
 
 impl Deadlines {
@@ -29,7 +28,7 @@ impl Deadlines {
     pub fn new(plan: &Plan) -> Deadlines {
         let (max_in_flight, timers_per_step) =
             (plan.knobs.max_in_flight, plan.knobs.timers_per_step);
-        Deadlines { max_in_flight, timers_per_step, repeats: BTreeMap::new() }
+        Deadlines { max_in_flight, timers_per_step, repeats: LiteMap::new() }
     }
 }
 

@@ -1,8 +1,9 @@
 //! What becomes of requests: resolved once, answered in kind, and after a fence only refused.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use litemap::LiteMap;
 use quorate_core::response::{FetchedGroup, FetchedOffset};
 use quorate_core::{Effect, ErrorCode, Input, Request, Response};
 
@@ -55,7 +56,7 @@ impl Observer for OnceEach {
 /// P2, at shards and at clients.
 #[derive(Default)]
 pub struct Shapes {
-    calls: BTreeMap<(ClientId, Call), Arc<Request>>,
+    calls: LiteMap<(ClientId, Call), Arc<Request>>,
 }
 
 impl Observer for Shapes {

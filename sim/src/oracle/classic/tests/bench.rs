@@ -1,10 +1,11 @@
 //! A shard that is told things by hand, and an oracle that watches.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use litemap::LiteMap;
 use quorate_core::request;
 use quorate_core::{
     Batch, Config, Effect, Effects, Epoch, Generation, GroupId, Input, Instant, Loader, MemberId,
@@ -25,8 +26,8 @@ pub(super) struct Bench {
     place: Place,
     at: Duration,
     next: u64,
-    pub(super) open: BTreeMap<Token, Request>,
-    pub(super) answers: BTreeMap<Token, Response>,
+    pub(super) open: LiteMap<Token, Request>,
+    pub(super) answers: LiteMap<Token, Response>,
     pub(super) heard: Vec<(MemberId, i32)>,
     in_flight: VecDeque<Batch>,
     log: Vec<Record>,
@@ -85,8 +86,8 @@ impl Bench {
             place,
             at,
             next: 0,
-            open: BTreeMap::new(),
-            answers: BTreeMap::new(),
+            open: LiteMap::new(),
+            answers: LiteMap::new(),
             heard: Vec::new(),
             in_flight: VecDeque::new(),
             log: Vec::new(),
