@@ -5,7 +5,8 @@
 //! nothing to decide. That is sound because a write that fails ends the process.
 //!
 //! An append is one item for each shard (see [`tables`]), encoded by the thread that appends.
-//! Replays are read by one thread, folds by another; nothing is kept in memory for each key.
+//! Replays are read by a few threads, each with shards of its own, folds by another; nothing is
+//! kept in memory for each key.
 
 mod fold;
 mod live;
@@ -20,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, available_parallelism};
 use std::{io, mem};
 
 use bytes::Bytes;
@@ -34,6 +35,10 @@ use super::{Append, Completion, Journal, JournalStore, Outcome};
 use crate::disk::{Database, Fatal, Mailbox, OnFatal, OpenError, Operation, Queue, Wake, locked};
 
 pub use fold::Folding;
+
+/// Threads that read are as many as there are processors, and no more than this: they have work to
+/// do only while shards are loaded.
+const MAX_READERS: usize = 4;
 
 /// Counted for each row besides its own bytes.
 const ROW_BYTES: usize = 64;
@@ -91,10 +96,11 @@ impl Shared {
     }
 }
 
-/// The reading and the folding thread.
+/// The reading threads and the folding one.
 struct Threads {
     shared: Arc<Shared>,
-    replays: Option<Sender<Request>>,
+    /// To each thread that reads; every so many-th shard is of one.
+    replays: Vec<Sender<Request>>,
     folds: Option<Sender<ShardId>>,
     stop: Arc<AtomicBool>,
     running: Vec<JoinHandle<()>>,
@@ -102,29 +108,34 @@ struct Threads {
 
 impl Threads {
     fn start(shared: Arc<Shared>) -> io::Result<Threads> {
-        let (replays, requests) = mpsc::channel();
         let (folds, shards) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let mut threads = Threads {
-            replays: Some(replays),
+            replays: Vec::new(),
             folds: Some(folds),
             stop: Arc::clone(&stop),
             running: Vec::new(),
             shared,
         };
         threads.fold_what_is_due();
-        threads.spawn("journal-replay", move |shared| replay::run(shared, &requests))?;
+        let processors = available_parallelism().map_or(1, usize::from);
+        for reader in 0..processors.min(MAX_READERS) {
+            let (replays, requests) = mpsc::channel();
+            let name = format!("journal-read-{reader}");
+            threads.spawn(name, move |shared| replay::run(shared, &requests))?;
+            threads.replays.push(replays);
+        }
         threads.spawn("journal-fold", move |shared| fold::run(shared, &shards, &stop))?;
         Ok(threads)
     }
 
     fn spawn(
         &mut self,
-        name: &'static str,
+        name: impl Into<String>,
         run: impl FnOnce(&Shared) + Send + 'static,
     ) -> io::Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let (name, shared) = (name.into(), Arc::clone(&self.shared));
+        let thread = thread::Builder::new().name(name.clone()).spawn(move || {
             if catch_unwind(AssertUnwindSafe(|| run(&shared))).is_err() {
                 shared.fail(&format!("the thread {name} panicked"));
             }
@@ -153,7 +164,8 @@ impl Threads {
 impl Drop for Threads {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        (self.replays, self.folds) = (None, None);
+        self.replays.clear();
+        self.folds = None;
         for thread in mem::take(&mut self.running) {
             // The thread reports its own panics.
             let _ = thread.join();
@@ -183,11 +195,9 @@ impl Journal for Handle {
     fn replay(&mut self, shard: ShardId, epoch: Epoch) {
         let mailbox = Arc::clone(&self.mailbox);
         let request = Request { shard, epoch, mailbox };
-        let refused = match &self.journal.threads.replays {
-            Some(replays) => replays.send(request).is_err(),
-            None => true,
-        };
-        if refused {
+        let replays = &self.journal.threads.replays;
+        let reader = &replays[shard.0 as usize % replays.len()];
+        if reader.send(request).is_err() {
             self.mailbox.push(Completion::Unavailable { shard });
         }
     }

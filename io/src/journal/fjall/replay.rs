@@ -1,5 +1,5 @@
-//! The reading thread: gives the live rows of the shards that are being loaded, chunk by chunk as
-//! they are asked for.
+//! A reading thread: gives the live rows of those of its shards that are being loaded, chunk by
+//! chunk as they are asked for.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
