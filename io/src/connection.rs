@@ -21,7 +21,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
-use quorate_core::Text;
+use quorate_core::{Now, Text};
 use tokio::io::{AsyncReadExt, ReadBuf};
 
 use crate::admission::Admitted;
@@ -79,6 +79,9 @@ struct Connection<I> {
     /// sends and goes.
     ended: bool,
     charge: Charge,
+    /// When what is executed was read. Clocks are read once for all requests that came together and
+    /// are answered together.
+    read_at: Option<Now>,
     moved: bool,
     admitted: Admitted,
 }
@@ -144,6 +147,7 @@ fn start<I: Io>(thread: &Rc<Thread>, io: I, luggage: Luggage) {
         executing: 0,
         ended: false,
         charge,
+        read_at: None,
         moved,
         admitted,
     };
@@ -252,12 +256,13 @@ impl<I: Io> Connection<I> {
         if key(&frame) == Some(ApiKey::Fetch) && !self.has_room().await {
             return Verdict::Close;
         }
+        let now = *self.read_at.get_or_insert_with(|| self.thread.now());
         let (mut frame, mut executing) = (Some(frame), None);
         poll_fn(|cx| {
             let (thread, ends) = (&self.thread, &self.ends);
             let polled = catch_unwind(AssertUnwindSafe(|| {
                 if let Some(frame) = frame.take() {
-                    match begin(thread, ends, frame, self.moved) {
+                    match begin(thread, ends, now, frame, self.moved) {
                         Ok(begun) => executing = Some(begun),
                         Err(verdict) => return Poll::Ready(verdict),
                     }
@@ -308,9 +313,11 @@ impl<I: Io> Connection<I> {
             match self.poll_read(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => self.ended = true,
                 Poll::Ready(Ok(_)) => {}
-                Poll::Pending => return false,
+                Poll::Pending => break,
             }
         }
+        // What was read ahead is executed at another time.
+        self.read_at = None;
         false
     }
 
@@ -336,12 +343,13 @@ impl<I: Io> Connection<I> {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let read_at = self.read_at.take();
         while !self.out.is_empty() {
             let written = ready!(self.out.poll_write(Pin::new(&mut self.io), cx))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.handle.heard(self.thread.clock().mono());
+            self.handle.heard(read_at.map_or_else(|| self.thread.clock().mono(), |now| now.mono));
         }
         // An idle connection keeps no buffer.
         self.out = Pieces::default();
@@ -368,7 +376,9 @@ impl<I: Io> Connection<I> {
             buffer.filled().len()
         };
         self.count();
-        self.handle.heard(self.thread.clock().mono());
+        let now = self.thread.now();
+        self.handle.heard(now.mono);
+        self.read_at = Some(now);
         Poll::Ready(Ok(read))
     }
 }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
-use quorate_core::{NodeId, Origin, Text};
+use quorate_core::{NodeId, Now, Origin, Text};
 
 use crate::api::{self, Answer};
 use crate::connection::Ends;
@@ -69,10 +69,12 @@ enum Work {
     Broker(Pin<Box<dyn Future<Output = Answer<BrokerResponse>>>>),
 }
 
-/// Begins to execute the request in a frame; or says what becomes of it at once.
+/// Begins to execute the request in a frame, which was read at `now`; or says what becomes of it at
+/// once.
 pub fn begin(
     thread: &Rc<Thread>,
     ends: &Ends,
+    now: Now,
     frame: Bytes,
     moved: bool,
 ) -> Result<Executing, Verdict> {
@@ -94,7 +96,7 @@ pub fn begin(
             }
             drop(frame);
             let origin = Origin { client_id, client_host: ends.client_host.clone() };
-            Work::Group(thread.group(origin, request))
+            Work::Group(thread.group(now, origin, request))
         }
         Call::Broker(request) => {
             drop(frame);

@@ -4,21 +4,21 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use quorate_core::router::GatherId;
-use quorate_core::{GroupId, Input, Origin, Request, Response, Routed, ShardId, Token};
+use quorate_core::{GroupId, Input, Now, Origin, Request, Response, Routed, ShardId, Token};
 
 use super::Thread;
 use crate::message::Message;
 use crate::open::Outcome;
 
 impl Thread {
-    /// Asks the coordinator.
-    pub fn group(self: &Rc<Self>, origin: Origin, request: Request) -> Asked {
+    /// Asks the coordinator what was read at `now`.
+    pub fn group(self: &Rc<Self>, now: Now, origin: Origin, request: Request) -> Asked {
         let routed = self.router.borrow_mut().request(request);
         let asked = match routed {
             Routed::Done(answer) => return Asked::Answered(Some(answer)),
             Routed::Shard(shard, body) => {
                 let token = self.open.borrow_mut().request(shard);
-                self.ask(shard, token, origin, body);
+                self.ask(now, shard, token, origin, body);
                 Waiting { thread: Rc::clone(self), token, gather: None }
             }
             Routed::Gather(gather, parts) => {
@@ -27,7 +27,7 @@ impl Thread {
                 for (part, (shard, body)) in parts.into_iter().enumerate() {
                     let part = self.open.borrow_mut().part(shard, token, gather, part);
                     tokens.push(part);
-                    self.ask(shard, part, origin.clone(), body);
+                    self.ask(now, shard, part, origin.clone(), body);
                 }
                 let gather = Some(Box::new((gather, tokens)));
                 Waiting { thread: Rc::clone(self), token, gather }
@@ -43,14 +43,14 @@ impl Thread {
         Some(self.core_of_shard(self.router.borrow().locate(&group.0)))
     }
 
-    fn ask(&self, shard: ShardId, token: Token, origin: Origin, body: Request) {
+    fn ask(&self, now: Now, shard: ShardId, token: Token, origin: Origin, body: Request) {
         let core = self.core_of_shard(shard);
         if core != self.index {
             return self.send(core, Message::Request { shard, token, origin, body });
         }
         let input = Input::Request { token, origin, body };
         let out = &mut *self.out.borrow_mut();
-        if self.turn.borrow_mut().at_once(self.now(), shard, input, out) {
+        if self.turn.borrow_mut().at_once(now, shard, input, out) {
             self.bell.ring();
         }
         for (token, outcome) in out.outcomes.drain(..) {
