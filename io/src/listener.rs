@@ -20,12 +20,10 @@ pub async fn accept<L: Listener>(thread: Rc<Thread>, listener: L, index: usize) 
     let mut core = thread.index();
     let mut pause = PAUSES.0;
     loop {
-        // It is never closed.
-        let Ok(slot) = admission.slot().await else { return };
         match listener.accept().await {
             Ok((io, peer)) => {
                 pause = PAUSES.0;
-                let Some(admitted) = admission.admit(peer.ip(), slot) else {
+                let Some(admitted) = admission.admit(peer.ip()).await else {
                     tracing::debug!("{peer} has too many connections (max.connections.per.ip)");
                     continue;
                 };

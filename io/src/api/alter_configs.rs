@@ -1,8 +1,7 @@
 //! AlterConfigs and IncrementalAlterConfigs (KIP-339): changes of configs while the broker runs.
 //!
 //! Decided here: what a request comes to, as changes of single configs, so that two requests that
-//! come at once for different ones do not undo each other; and which of a broker's settings can be
-//! changed: those that are a default of topics.
+//! come at once for different ones do not undo each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,20 +11,17 @@ use kafka_protocol::messages::{
     IncrementalAlterConfigsResponse, alter_configs_response, incremental_alter_configs_response,
 };
 use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
 
-use super::config_def::ConfigDef;
 use super::configs::{View, kind};
-use super::{Error, Plan, group_configs, topic_configs, topic_name};
+use super::{Error, Plan, broker_configs, group_configs, topic_configs, topic_name};
 use crate::catalog::{Operation, Resource};
-use crate::cli::check_setting;
+use crate::cli::{Kind, known_settings};
 
 /// Configs by name, with their values.
 type Values = BTreeMap<String, String>;
 /// Changes by name: the new value, none for the default.
 type Changes = BTreeMap<String, Option<String>>;
-
-/// A setting that stays set for all brokers, see `core_thread`.
-const UNDELETABLE: &str = "min.insync.replicas";
 
 /// What is to be done with one config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +157,14 @@ fn operation(resource: &Altered<'_>, replacing: bool, view: &View<'_>) -> Result
         let message = format!("Logger {name} does not exist!");
         return Err(Error::new(ResponseError::InvalidConfig, message));
     }
-    let of = found(resource.kind, resource.name, view)?;
+    // Kafka looks at what is asked of a topic before it looks for the topic.
+    let (of, missing) = match found(resource.kind, resource.name, view) {
+        Ok(of) => (of, None),
+        Err(missing) if resource.kind == kind::TOPIC && !resource.name.is_empty() => {
+            (Resource::Topic(Uuid::nil()), Some(missing))
+        }
+        Err(error) => return Err(error),
+    };
     let before = present(&of, view);
     let mut changes = Changes::new();
     if replacing {
@@ -169,6 +172,7 @@ fn operation(resource: &Altered<'_>, replacing: bool, view: &View<'_>) -> Result
     }
     let base = if replacing { Values::new() } else { before };
     changes.extend(asked_changes(&of, &resource.configs, base, view)?);
+    missing.map_or(Ok(()), Err)?;
     Ok(Operation::ChangeConfigs { of, changes })
 }
 
@@ -257,13 +261,33 @@ fn asked_changes(
     Ok(changes)
 }
 
-/// The definition of a config of a resource.
-fn definition(of: &Resource, name: &str) -> Option<&'static ConfigDef> {
-    match of {
-        Resource::Topic(_) => topic_configs::CONFIGS.get(name),
-        Resource::Group(_) => group_configs::CONFIGS.get(name),
-        Resource::Brokers | Resource::Broker(_) => topic_configs::of_setting(name),
+/// The default of a config that is a list. The error says that it is none.
+fn default_list(of: &Resource, name: &str, change: Change) -> Result<&'static str, Error> {
+    let table = match of {
+        Resource::Topic(_) => &topic_configs::CONFIGS,
+        Resource::Group(_) => &group_configs::CONFIGS,
+        Resource::Brokers | Resource::Broker(_) => return default_list_of_brokers(name, change),
+    };
+    let config = table.get(name).filter(|config| config.kind == "LIST");
+    config.map(|config| config.default).ok_or_else(|| {
+        let change = if change == Change::Append { "APPEND" } else { "SUBTRACT" };
+        not_listed(format!("Can't {change} to key {name} because its type is not LIST."))
+    })
+}
+
+fn default_list_of_brokers(name: &str, change: Change) -> Result<&'static str, Error> {
+    let known = known_settings().get(name);
+    let known = known.ok_or_else(|| not_listed(format!("Unknown config name: {name}")))?;
+    if known.kind != Kind::List {
+        let change = if change == Change::Append { "append" } else { "subtract" };
+        let message = format!("Config value {change} is not allowed for config key: {name}");
+        return Err(not_listed(message));
     }
+    Ok(known.default.unwrap_or_default())
+}
+
+fn not_listed(message: String) -> Error {
+    Error::new(ResponseError::InvalidConfig, message)
 }
 
 /// A list with elements more or fewer. One that is there already is not added again.
@@ -274,27 +298,32 @@ fn listed(
     given: &str,
     change: Change,
 ) -> Result<String, Error> {
-    let config = definition(of, name).filter(|config| config.kind == "LIST");
-    let config = config.ok_or_else(|| {
-        let change = if change == Change::Append { "APPEND" } else { "SUBTRACT" };
-        let message = format!("Can't {change} to key {name} because its type is not LIST.");
-        Error::new(ResponseError::InvalidConfig, message)
-    })?;
-    let split = |text: &str| -> Vec<String> {
-        let items = text.split(',').map(|item| item.trim().to_owned());
-        items.filter(|item| !item.is_empty()).collect()
-    };
-    let (mut all, given) = (split(set.map_or(config.default, String::as_str)), split(given));
+    let default = default_list(of, name, change)?;
+    let mut all = elements(set.map_or(default, String::as_str));
+    let of_topic = matches!(of, Resource::Topic(_) | Resource::Group(_));
     if change == Change::Append {
-        for item in given {
-            if !all.contains(&item) {
+        let before = all.len();
+        for item in elements(given) {
+            // Kafka's broker looks only at what was there, its controller also at what is added.
+            let known = if of_topic { &all[..] } else { &all[..before] };
+            if !known.contains(&item) {
                 all.push(item);
             }
         }
     } else {
+        let given = elements(given);
         all.retain(|item| !given.contains(item));
     }
     Ok(all.join(","))
+}
+
+/// The elements of a list as Java splits it: without the empty ones at its end, if it is not empty.
+fn elements(text: &str) -> Vec<&str> {
+    let mut all: Vec<&str> = text.split(',').map(str::trim).collect();
+    while text.contains(',') && all.last() == Some(&"") {
+        all.pop();
+    }
+    all
 }
 
 /// Checks the names that change, and the values that there are then.
@@ -306,24 +335,7 @@ fn check(of: &Resource, changes: &Changes, after: &Values, view: &View<'_>) -> R
             topic_configs::check(all).or_else(refused)
         }
         Resource::Group(_) => group_configs::check(after, view.settings).or_else(refused),
-        Resource::Brokers | Resource::Broker(_) => {
-            let fixed = changes.keys().filter(|name| topic_configs::of_setting(name).is_none());
-            let fixed: Vec<&str> = fixed.map(String::as_str).collect();
-            if !fixed.is_empty() {
-                let names = fixed.join(", ");
-                return Err(invalid(format!("Cannot update these configs dynamically: [{names}]")));
-            }
-            if *of == Resource::Brokers && changes.get(UNDELETABLE) == Some(&None) {
-                return refused(format!(
-                    "Cluster-level {UNDELETABLE} cannot be removed while ELR is enabled."
-                ));
-            }
-            let mut values = after.iter();
-            values.try_for_each(|(name, value)| {
-                check_setting(name, value).map_err(|why| {
-                    invalid(format!("Invalid value {value} for configuration {name}: {why}"))
-                })
-            })
-        }
+        Resource::Brokers => broker_configs::check(true, changes, after, view.settings),
+        Resource::Broker(_) => broker_configs::check(false, changes, after, view.settings),
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::config_value::check_value;
 use crate::cli::{Effective, Settings};
 
 /// Where a value is from, in the numbers of DescribeConfigs.
@@ -117,8 +118,7 @@ impl ConfigDef {
 
     /// Whether a value may be set, or why not, in Kafka's words.
     pub fn check(&self, value: &str) -> Result<(), String> {
-        check_value(self, value)
-            .map_err(|why| format!("Invalid value {value} for configuration {}: {why}", self.name))
+        check_value(self.name, self.kind, self.bound, value)
     }
 }
 
@@ -133,80 +133,4 @@ fn in_millis(name: &str, value: &str) -> String {
         Ok(count) if count >= 0 => count.saturating_mul(unit).to_string(),
         _ => value.to_owned(),
     }
-}
-
-fn check_value(config: &ConfigDef, value: &str) -> Result<(), String> {
-    let trimmed = value.trim();
-    let number = match config.kind {
-        "BOOLEAN" if ["true", "false"].iter().any(|word| trimmed.eq_ignore_ascii_case(word)) => {
-            return Ok(());
-        }
-        "BOOLEAN" => return Err("Expected value to be either true or false".to_owned()),
-        "INT" => trimmed.parse::<i32>().ok().map(i128::from),
-        "LONG" => trimmed.parse::<i64>().ok().map(i128::from),
-        "DOUBLE" => return check_ratio(trimmed),
-        _ => return check_words(config, trimmed),
-    };
-    let number = number.ok_or_else(|| format!("Not a number of type {}", config.kind))?;
-    check_range(config.bound, number)
-}
-
-/// The one config that is a fraction is a ratio.
-fn check_ratio(value: &str) -> Result<(), String> {
-    match value.parse::<f64>() {
-        Ok(number) if number < 0.0 => Err("Value must be at least 0".to_owned()),
-        Ok(number) if number > 1.0 => Err("Value must be no more than 1".to_owned()),
-        Ok(_) => Ok(()),
-        Err(_) => Err("Not a number of type DOUBLE".to_owned()),
-    }
-}
-
-/// `[1,...]`, `[1,...,9]`, or the latter with `or -1` behind it.
-fn check_range(bound: &str, number: i128) -> Result<(), String> {
-    let (range, or) = bound.split_once(" or ").map_or((bound, None), |(r, or)| (r, Some(or)));
-    let ends = range.strip_prefix('[').and_then(|range| range.strip_suffix(']'));
-    let Some((least, most)) = ends.and_then(|ends| ends.split_once(",...")) else {
-        return Ok(());
-    };
-    let most = most.strip_prefix(',');
-    let under = least.parse().is_ok_and(|least: i128| number < least);
-    let over = most.is_some_and(|most| most.parse().is_ok_and(|most: i128| number > most));
-    match (or, most) {
-        _ if !under && !over => Ok(()),
-        (Some(or), _) if or.parse() == Ok(number) => Ok(()),
-        (Some(or), Some(most)) => {
-            Err(format!("Value must be between {least} and {most} or equal to {or}"))
-        }
-        (_, Some(most)) if over => Err(format!("Value must be no more than {most}")),
-        _ => Err(format!("Value must be at least {least}")),
-    }
-}
-
-fn check_words(config: &ConfigDef, value: &str) -> Result<(), String> {
-    let list = config.kind == "LIST";
-    if list && value.is_empty() {
-        return Ok(());
-    }
-    if config.bound.starts_with("[partitionId]") {
-        return check_replicas(config, value);
-    }
-    let ends = config.bound.strip_prefix('[').and_then(|bound| bound.strip_suffix(']'));
-    let Some(choices) = ends else { return Ok(()) };
-    let known = |word: &str| choices.split(", ").any(|choice| choice == word.trim());
-    let known = if list { value.split(',').all(known) } else { known(value) };
-    if known { Ok(()) } else { Err(format!("String must be one of: {choices}")) }
-}
-
-/// `*`, or pairs of partition and broker.
-fn check_replicas(config: &ConfigDef, value: &str) -> Result<(), String> {
-    let number = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
-    let pair =
-        |text: &str| text.trim().split_once(':').is_some_and(|(p, b)| number(p) && number(b));
-    if value == "*" || value.split(',').all(pair) {
-        return Ok(());
-    }
-    Err(format!(
-        "{} must be the literal '*' or a list of replicas in the following format: {}",
-        config.name, config.bound
-    ))
 }

@@ -18,7 +18,9 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::config_def::{Candidate, ConfigDef, source};
-use super::{Error, INVALID_REQUEST, Node, group_configs, topic_configs, topic_name};
+use super::{
+    Error, INVALID_REQUEST, Node, broker_configs, group_configs, topic_configs, topic_name,
+};
 use crate::catalog::{Configs, Resource, Topics};
 use crate::cli::{Effective, Kind, Settings, Source, known_settings, meaning};
 
@@ -193,7 +195,7 @@ fn set_for_all_brokers(settings: &Settings) -> Vec<DescribeConfigsResourceResult
             (known_settings().get(name.as_str())?, set.set().find(|(of, _)| *of == from)?);
         let value = value?.to_owned();
         let own = Candidate { name: known.name, value: value.clone(), source: source::of(from) };
-        let described = described(name, Some(value), source::of(from), kind_name(known.kind));
+        let described = described(name, Some(value), source::of(from), known.kind.name());
         Some(described.with_synonyms(vec![synonym(own)]))
     });
     set.collect()
@@ -225,9 +227,9 @@ fn setting(name: &str, set: &Effective, node: &Node) -> DescribeConfigsResourceR
         }
     }
     let secret = known.is_none_or(|known| known.kind == Kind::Password);
-    let kind = known.map_or("PASSWORD", |known| kind_name(known.kind));
+    let kind = known.map_or("PASSWORD", |known| known.kind.name());
     described(name, value, from, kind)
-        .with_read_only(topic_configs::of_setting(name).is_none())
+        .with_read_only(!broker_configs::is_dynamic(name))
         .with_is_sensitive(secret)
         .with_synonyms(synonyms.into_iter().map(synonym).collect())
 }
@@ -293,20 +295,6 @@ pub fn list(
         }
     }
     ListConfigResourcesResponse::default().with_config_resources(resources)
-}
-
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Boolean => "BOOLEAN",
-        Kind::Class => "CLASS",
-        Kind::Double => "DOUBLE",
-        Kind::Int => "INT",
-        Kind::List => "LIST",
-        Kind::Long => "LONG",
-        Kind::Password => "PASSWORD",
-        Kind::Short => "SHORT",
-        Kind::String => "STRING",
-    }
 }
 
 /// The type in the numbers of version 3 on.

@@ -6,8 +6,10 @@
 
 pub mod absent;
 pub mod alter_configs;
+mod broker_configs;
 pub mod cluster;
 mod config_def;
+mod config_value;
 pub mod configs;
 mod delete_records;
 mod describe_log;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::config_def::source;
+use super::config_value::double;
 use super::topic_configs;
 use crate::catalog::Topic;
 use crate::cli::Settings;
@@ -55,7 +56,7 @@ impl TopicRules {
         let policy = text("cleanup.policy");
         let policy: Vec<&str> = policy.split(',').map(str::trim).collect();
         let before_max = long("message.timestamp.before.max.ms");
-        let ratio: f64 = text("min.cleanable.dirty.ratio").trim().parse().unwrap_or(0.5);
+        let ratio: f64 = double(text("min.cleanable.dirty.ratio").trim()).unwrap_or(0.5);
         TopicRules {
             max_message_bytes: usize::try_from(long("max.message.bytes")).unwrap_or(0),
             max_record_bytes: usize::try_from(long("max.decompressed.message.bytes")).unwrap_or(0),

@@ -41,6 +41,24 @@ pub enum Kind {
     String,
 }
 
+impl Kind {
+    /// The type in Kafka's words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Boolean => "BOOLEAN",
+            Kind::Class => "CLASS",
+            Kind::Double => "DOUBLE",
+            Kind::Int => "INT",
+            Kind::List => "LIST",
+            Kind::Long => "LONG",
+            Kind::Password => "PASSWORD",
+            Kind::Short => "SHORT",
+            Kind::String => "STRING",
+        }
+    }
+}
+
 /// A setting, as Kafka 4.4 defines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {

@@ -24,8 +24,7 @@ pub use file::{FileError, read_settings_file};
 pub use known::{Kind, Known, known_settings};
 pub use listeners::ListenerSpec;
 pub use settings::{
-    ClassicServerAssignor, Durability, Effective, SettingError, Settings, Source, check_setting,
-    resolve,
+    ClassicServerAssignor, Durability, Effective, SettingError, Settings, Source, resolve,
 };
 pub use show::{Origin, meaning, meanings, show};
 pub use value::ValueError;

@@ -289,11 +289,6 @@ pub fn resolve(given: BTreeMap<String, String>) -> Result<Settings, SettingError
     Ok(settings)
 }
 
-/// Checks a value for a setting of Kafka's, by its type and bounds.
-pub fn check_setting(name: &str, value: &str) -> Result<(), ValueError> {
-    known_settings().get(name).map_or(Ok(()), |known| check(known, value))
-}
-
 impl Settings {
     /// These settings with others in front that were set while the broker runs. Values that Kafka
     /// would not take were refused when they came, and are left out.
@@ -305,6 +300,11 @@ impl Settings {
             }
         }
         self
+    }
+
+    /// Whether a value that is set while the broker runs can have its effect.
+    pub fn takes(&self, name: &str, value: &str) -> Result<(), ValueError> {
+        self.clone().apply(name, value).map(|_| ())
     }
 
     /// Sets the field that a setting is about. False: it has no effect yet.

@@ -174,7 +174,9 @@ impl Thread {
             configs.insert(of.clone(), set.clone());
         }
         if matches!(of, Resource::Brokers | Resource::Broker(_)) {
-            *self.settings.borrow_mut() = dynamic_settings(&self.shared, &configs);
+            let settings = dynamic_settings(&self.shared, &configs);
+            self.shared.admission.configure(&settings);
+            *self.settings.borrow_mut() = settings;
             self.rules.borrow_mut().clear();
         }
     }

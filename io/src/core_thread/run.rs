@@ -65,6 +65,8 @@ impl Core {
         });
         let log = self.log.handle(Arc::clone(&wake) as Wake);
         let homes = Homes::new(log, shared.leader_epoch, self.tails, self.partitions);
+        let settings = dynamic_settings(&shared, &configs);
+        shared.admission.configure(&settings);
         let turn = Turn::new(config.clone(), node_secret, core, cores, shards, notes);
         let thread = Rc::new(Thread {
             index,
@@ -73,7 +75,7 @@ impl Core {
             turn: turn.watched_by(self.tap).into(),
             out: RefCell::default(),
             topics: topics.into(),
-            settings: dynamic_settings(&shared, &configs).into(),
+            settings: settings.into(),
             configs: configs.into(),
             rules: RefCell::default(),
             coordinator_topics: seen.into(),

@@ -12,13 +12,13 @@ use uuid::Uuid;
 
 use super::{node, s, settings, topic};
 
-const SET: i8 = 0;
-const DELETE: i8 = 1;
-const APPEND: i8 = 2;
-const SUBTRACT: i8 = 3;
+pub const SET: i8 = 0;
+pub const DELETE: i8 = 1;
+pub const APPEND: i8 = 2;
+pub const SUBTRACT: i8 = 3;
 
 const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
+pub const BROKER: i8 = 4;
 const GROUP: i8 = 32;
 
 fn values(all: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -37,10 +37,10 @@ fn with_view<R>(look: impl FnOnce(&View<'_>) -> R) -> R {
     look(&View { topics: &topics, configs: &configs, settings: &settings(&[]), node: &node() })
 }
 
-type Asked<'a> = (&'static str, i8, Option<&'static str>);
+pub type Asked<'a> = (&'static str, i8, Option<&'static str>);
 
 /// What one resource of an IncrementalAlterConfigs comes to: what is done, or the refusal.
-fn altered(
+pub fn altered(
     kind: i8,
     name: &'static str,
     asked: &[Asked<'_>],
@@ -69,7 +69,7 @@ fn altered(
     }
 }
 
-fn changed(
+pub fn changed(
     of: Resource,
     changes: &[(&str, Option<&str>)],
 ) -> Result<Vec<Operation>, (i16, String)> {
@@ -150,22 +150,23 @@ fn what_cannot_be_is_refused_as_kafka_does() {
             "Can't APPEND to key retention.ms because its type is not LIST.",
         ),
         (TOPIC, "t", &[("retention.ms", 9, Some("5"))], -1, ""),
-        (TOPIC, "missing", &broker, 3, "The topic 'missing' does not exist."),
-        (TOPIC, "", &broker, 42, "Default topic resources are not allowed."),
+        // What is asked is looked at before the topic.
+        (TOPIC, "missing", &broker, 40, "Unknown topic config name: message.max.bytes"),
         (
-            BROKER,
-            "1",
-            &[("num.partitions", SET, Some("2")), ("message.max.bytes", SET, Some("7"))],
-            42,
-            "Cannot update these configs dynamically: [num.partitions]",
-        ),
-        (
-            BROKER,
-            "",
-            &[("min.insync.replicas", DELETE, None)],
+            TOPIC,
+            "missing",
+            &[("retention.ms", APPEND, Some("5"))],
             40,
-            "Cluster-level min.insync.replicas cannot be removed while ELR is enabled.",
+            "Can't APPEND to key retention.ms because its type is not LIST.",
         ),
+        (
+            TOPIC,
+            "missing",
+            &[("retention.ms", SET, Some("5"))],
+            3,
+            "The topic 'missing' does not exist.",
+        ),
+        (TOPIC, "", &broker, 42, "Default topic resources are not allowed."),
         (BROKER, "2", &broker, 42, "Unexpected broker id, expected 1, but received 2"),
         (BROKER, "x", &broker, 42, "Node id must be an integer, but it is: x"),
         (GROUP, "", &group, 42, "Default group resources are not allowed."),
@@ -187,13 +188,6 @@ fn what_cannot_be_is_refused_as_kafka_does() {
             40,
             "compression.type=gzip is not supported by this broker, which keeps batches as \
              producers send them: leave it at 'producer', and compress in the producer",
-        ),
-        (
-            BROKER,
-            "1",
-            &[("log.cleaner.threads", SET, Some("1"))],
-            42,
-            "Cannot update these configs dynamically: [log.cleaner.threads]",
         ),
         (
             GROUP,

@@ -2,6 +2,7 @@
 
 mod absent;
 mod alter;
+mod broker_configs;
 mod configs;
 mod metadata;
 mod node;

@@ -223,9 +223,27 @@ fn configs_are_checked_as_kafka_does() {
         ("compression.zstd.level", Some("23"), "Value must be no more than 22"),
         (
             "leader.replication.throttled.replicas",
-            Some("x"),
-            "leader.replication.throttled.replicas must be the literal '*' or a list of replicas \
+            Some("0:1,x"),
+            "Invalid value [0:1, x] for configuration leader.replication.throttled.replicas: \
+             leader.replication.throttled.replicas must be the literal '*' or a list of replicas \
              in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+        ),
+        (
+            "cleanup.policy",
+            Some("delete,5,6"),
+            "Invalid value 5 for configuration cleanup.policy: String must be one of: compact, \
+             delete",
+        ),
+        (
+            "cleanup.policy",
+            Some("compact,"),
+            "Configuration 'cleanup.policy' values must not be empty.",
+        ),
+        (
+            "min.cleanable.dirty.ratio",
+            Some("1e400"),
+            "Invalid value Infinity for configuration min.cleanable.dirty.ratio: Value must be no \
+             more than 1",
         ),
         (
             "remote.storage.enable",
@@ -235,7 +253,9 @@ fn configs_are_checked_as_kafka_does() {
         ),
     ];
     for (config, value, words) in bad {
-        let whole = ["Unknown", "Null", "Tiered"].iter().any(|start| words.starts_with(start));
+        let whole = ["Unknown", "Null", "Tiered", "Invalid", "Configuration"]
+            .iter()
+            .any(|start| words.starts_with(start));
         let expected = match value {
             Some(value) if !whole => {
                 format!("Invalid value {value} for configuration {config}: {words}")
@@ -253,7 +273,11 @@ fn configs_are_checked_as_kafka_does() {
         ("compression.gzip.level", "-1"),
         ("min.insync.replicas", "3"),
         ("min.cleanable.dirty.ratio", "0.30"),
+        ("min.cleanable.dirty.ratio", "0.5f"),
+        ("min.cleanable.dirty.ratio", "NaN"),
+        ("cleanup.policy", "delete,delete"),
         ("leader.replication.throttled.replicas", "0:1,1:1"),
+        ("leader.replication.throttled.replicas", "0:1,,1:2,"),
         ("retention.bytes", "-7"),
     ];
     for (config, value) in good {

@@ -1,20 +1,28 @@
 //! What a broker does at its limits: of time, of memory, of file descriptors.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_protocol::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig,
+};
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
-use kafka_protocol::messages::{ApiKey, HeartbeatResponse, SyncGroupResponse};
+use kafka_protocol::messages::{
+    ApiKey, HeartbeatResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    SyncGroupResponse,
+};
 use quorate_io::cli::Settings;
 use quorate_io::net::Listener;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::broker::{Client, framed, heartbeat, start_with, sync};
+use crate::broker::{Client, framed, heartbeat, start_with, sync, text};
 
 const UNKNOWN_MEMBER_ID: i16 = 25;
+/// Type of a resource: the settings of brokers.
+const BROKER: i8 = 4;
 
 fn beats(client: &mut Client) {
     client.send(&framed(ApiKey::Heartbeat, 4, 5, &heartbeat("orders")));
@@ -32,6 +40,52 @@ fn a_silent_connection_is_closed() {
     assert!(client.is_closed());
     assert!(broker.connect().is_closed());
     assert_eq!(broker.stop(), Ok(()));
+}
+
+/// Sets a limit of connections for all brokers, or takes it back.
+fn limit(client: &mut Client, name: &str, value: Option<&str>) {
+    let config = AlterableConfig::default()
+        .with_name(text(name))
+        .with_config_operation(i8::from(value.is_none()))
+        .with_value(value.map(text));
+    let resource =
+        AlterConfigsResource::default().with_resource_type(BROKER).with_configs(vec![config]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    client.send(&framed(ApiKey::IncrementalAlterConfigs, 1, 3, &request));
+    let (_, answer) = client.receive::<IncrementalAlterConfigsResponse>(1);
+    assert_eq!(answer.responses[0].error_code, 0);
+}
+
+#[test]
+fn limits_of_connections_change_while_it_runs() {
+    for cores in [1, 2] {
+        let broker = start_with::<TcpListener>(
+            cores,
+            Settings::default(),
+            |stores| stores,
+            |listener| listener,
+        );
+        let mut client = broker.connect();
+        limit(&mut client, "max.connections.per.ip", Some("1"));
+        assert!(broker.connect().is_closed());
+        limit(&mut client, "max.connections.per.ip", None);
+        let mut other = broker.connect();
+        beats(&mut other);
+        // The next one is let in when there is room, and not before.
+        limit(&mut client, "max.connections", Some("1"));
+        let mut next = broker.connect();
+        next.send(&framed(ApiKey::Heartbeat, 4, 9, &heartbeat("orders")));
+        drop(other);
+        beats(&mut client);
+        next.stream.set_nonblocking(true).expect("a socket");
+        let nothing = next.stream.read(&mut [0; 1]).map_err(|error| error.kind());
+        assert_eq!(nothing, Err(io::ErrorKind::WouldBlock));
+        next.stream.set_nonblocking(false).expect("a socket");
+        limit(&mut client, "max.connections", Some("2"));
+        assert_eq!(next.receive::<HeartbeatResponse>(4).0, 9);
+        drop((client, next));
+        assert_eq!(broker.stop(), Ok(()));
+    }
 }
 
 /// A SyncGroup of nobody with a megabyte in it.
