@@ -151,29 +151,81 @@ fn operations<'a>(
 }
 
 fn operation(resource: &Altered<'_>, replacing: bool, view: &View<'_>) -> Result<Operation, Error> {
-    if resource.kind == kind::BROKER_LOGGER && !replacing {
-        // There are no loggers whose level could be changed.
-        let name = resource.configs.first().map_or("", |config| config.name);
-        let message = format!("Logger {name} does not exist!");
-        return Err(Error::new(ResponseError::InvalidConfig, message));
+    check_asked(&resource.configs)?;
+    match resource.kind {
+        kind::BROKER_LOGGER if !replacing => return loggers(resource, view),
+        kind::CLIENT_METRICS => return client_metrics(resource, view),
+        _ => {}
     }
-    // Kafka looks at what is asked of a topic before it looks for the topic.
+    // Kafka looks at what is asked of a topic before it looks for the topic; the older request is
+    // refused for the name before.
     let (of, missing) = match found(resource.kind, resource.name, view) {
         Ok(of) => (of, None),
-        Err(missing) if resource.kind == kind::TOPIC && !resource.name.is_empty() => {
+        Err(missing)
+            if resource.kind == kind::TOPIC
+                && !resource.name.is_empty()
+                && (!replacing || topic_name::validate(resource.name).is_ok()) =>
+        {
             (Resource::Topic(Uuid::nil()), Some(missing))
         }
         Err(error) => return Err(error),
     };
-    let before = present(&of, view);
+    let mut after = present(&of, view);
     let mut changes = Changes::new();
     if replacing {
-        changes.extend(before.keys().map(|name| (name.clone(), None)));
+        changes.extend(after.keys().map(|name| (name.clone(), None)));
+        if of == Resource::Brokers {
+            changes.insert(broker_configs::OF_ALL.to_owned(), None);
+        }
+        after.clear();
     }
-    let base = if replacing { Values::new() } else { before };
-    changes.extend(asked_changes(&of, &resource.configs, base, view)?);
+    change(&of, &resource.configs, &mut changes, &mut after)?;
+    check(&of, &changes, &after, view)?;
     missing.map_or(Ok(()), Err)?;
     Ok(Operation::ChangeConfigs { of, changes })
+}
+
+/// What Kafka looks at first, whatever the configs are of.
+fn check_asked(asked: &[Asked<'_>]) -> Result<(), Error> {
+    let mut names = BTreeSet::new();
+    if !asked.iter().all(|config| names.insert(config.name)) {
+        return Err(invalid("Error due to duplicate config keys"));
+    }
+    let nulls = asked.iter().filter(|config| config.value.is_none());
+    let nulls = nulls.filter(|config| config.change != Change::Delete as i8);
+    let nulls: Vec<&str> = nulls.map(|config| config.name).collect();
+    if !nulls.is_empty() {
+        return Err(invalid(format!("Null value not supported for : {}", nulls.join(", "))));
+    }
+    Ok(())
+}
+
+/// The levels of a broker's loggers, of which there are none that could be changed.
+fn loggers(resource: &Altered<'_>, view: &View<'_>) -> Result<Operation, Error> {
+    let of = this_broker(resource.name, view)?;
+    let logger = resource.configs.first().map(|config| config.name);
+    logger.map_or(Ok(Operation::ChangeConfigs { of, changes: Changes::new() }), |name| {
+        let message = format!("Logger {name} does not exist!");
+        Err(Error::new(ResponseError::InvalidConfig, message))
+    })
+}
+
+/// What clients are to tell of themselves (KIP-714), which they are not asked.
+fn client_metrics(resource: &Altered<'_>, view: &View<'_>) -> Result<Operation, Error> {
+    if resource.name.is_empty() {
+        return Err(invalid("Subscription name can't be empty"));
+    }
+    let unknown = |name: &&str| !["interval.ms", "match", "metrics"].contains(name);
+    let names = resource.configs.iter().map(|config| config.name);
+    if let Some(name) = names.clone().find(unknown) {
+        return Err(invalid(format!("Unknown client metrics configuration: {name}")));
+    }
+    if names.count() > 0 {
+        let message = "Metrics of clients are not collected by this broker.";
+        return Err(Error::new(ResponseError::InvalidConfig, message));
+    }
+    let of = Resource::Broker(view.node.id);
+    Ok(Operation::ChangeConfigs { of, changes: Changes::new() })
 }
 
 fn invalid(message: impl Into<String>) -> Error {
@@ -194,21 +246,21 @@ fn found(of_kind: i8, name: &StrBytes, view: &View<'_>) -> Result<Resource, Erro
             })
         }
         kind::BROKER if name.is_empty() => Ok(Resource::Brokers),
-        kind::BROKER => match name.parse::<i32>() {
-            Ok(id) if id == view.node.id => Ok(Resource::Broker(id)),
-            Ok(id) => Err(invalid(format!(
-                "Unexpected broker id, expected {}, but received {id}",
-                view.node.id
-            ))),
-            Err(_) => Err(invalid(format!("Node id must be an integer, but it is: {name}"))),
-        },
+        kind::BROKER => this_broker(name, view),
         kind::GROUP if name.is_empty() => Err(invalid("Default group resources are not allowed.")),
         kind::GROUP => Ok(Resource::Group(name.as_str().into())),
-        kind::CLIENT_METRICS => {
-            let message = "Metrics of clients are not collected by this broker.";
-            Err(Error::new(ResponseError::InvalidConfig, message))
-        }
         other => Err(invalid(format!("Unknown resource type {other}"))),
+    }
+}
+
+fn this_broker(name: &StrBytes, view: &View<'_>) -> Result<Resource, Error> {
+    match name.parse::<i32>() {
+        Ok(id) if id == view.node.id => Ok(Resource::Broker(id)),
+        Ok(id) => Err(invalid(format!(
+            "Unexpected broker id, expected {}, but received {id}",
+            view.node.id
+        ))),
+        Err(_) => Err(invalid(format!("Node id must be an integer, but it is: {name}"))),
     }
 }
 
@@ -221,29 +273,24 @@ fn present(of: &Resource, view: &View<'_>) -> Values {
     set.unwrap_or_default()
 }
 
-/// What the configs of one resource come to. They are checked together with those that stay, which
-/// are `after` to begin with.
-fn asked_changes(
+/// Adds what is asked of one resource to its changes, and to its configs as they are after them.
+fn change(
     of: &Resource,
     asked: &[Asked<'_>],
-    mut after: Values,
-    view: &View<'_>,
-) -> Result<Changes, Error> {
-    let mut changes = Changes::new();
-    let nulls = asked.iter().filter(|config| config.value.is_none());
-    let nulls = nulls.filter(|config| config.change != Change::Delete as i8);
-    let nulls: Vec<&str> = nulls.map(|config| config.name).collect();
-    let mut names = BTreeSet::new();
-    if !asked.iter().all(|config| names.insert(config.name)) {
-        return Err(invalid("Error due to duplicate config keys"));
-    }
-    if !nulls.is_empty() {
-        return Err(invalid(format!("Null value not supported for : {}", nulls.join(", "))));
-    }
-    for Asked { name, change, value } in asked {
-        let change = Change::of(*change);
-        // Kafka does not expect that, and says no more.
-        let change = change.ok_or_else(|| Error::silent(ResponseError::UnknownServerError))?;
+    changes: &mut Changes,
+    after: &mut Values,
+) -> Result<(), Error> {
+    for Asked { name, change: number, value } in asked {
+        let change = Change::of(*number);
+        let change = change.ok_or_else(|| match of {
+            Resource::Brokers | Resource::Broker(_) => {
+                invalid(format!("Unknown operations type {number}"))
+            }
+            // Kafka's controller does not expect that, and says no more.
+            Resource::Topic(_) | Resource::Group(_) => {
+                Error::silent(ResponseError::UnknownServerError)
+            }
+        })?;
         let value = match (change, value) {
             (Change::Delete, _) | (_, None) => None,
             (Change::Set, Some(value)) => Some((*value).to_owned()),
@@ -257,8 +304,7 @@ fn asked_changes(
         };
         changes.insert((*name).to_owned(), value);
     }
-    check(of, &changes, &after, view)?;
-    Ok(changes)
+    Ok(())
 }
 
 /// The default of a config that is a list. The error says that it is none.

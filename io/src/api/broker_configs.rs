@@ -20,7 +20,7 @@ const OF_NO_TOPIC: [&str; 4] = [
     "max.connections.per.ip.overrides",
 ];
 /// Stays set for all brokers, see `core_thread`, and is never set for one (KIP-966).
-const OF_ALL: &str = "min.insync.replicas";
+pub(super) const OF_ALL: &str = "min.insync.replicas";
 
 /// Whether a setting can be changed while the broker runs.
 pub(super) fn is_dynamic(name: &str) -> bool {

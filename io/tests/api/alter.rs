@@ -167,6 +167,15 @@ fn what_cannot_be_is_refused_as_kafka_does() {
             "The topic 'missing' does not exist.",
         ),
         (TOPIC, "", &broker, 42, "Default topic resources are not allowed."),
+        // Whatever the configs are of.
+        (
+            TOPIC,
+            "",
+            &[("retention.ms", SET, None)],
+            42,
+            "Null value not supported for : retention.ms",
+        ),
+        (BROKER, "1", &[("no.such", 9, Some("5"))], 42, "Unknown operations type 9"),
         (BROKER, "2", &broker, 42, "Unexpected broker id, expected 1, but received 2"),
         (BROKER, "x", &broker, 42, "Node id must be an integer, but it is: x"),
         (GROUP, "", &group, 42, "Default group resources are not allowed."),
@@ -179,6 +188,9 @@ fn what_cannot_be_is_refused_as_kafka_does() {
             "consumer.session.timeout.ms must be in the range 45000 to 60000 inclusive.",
         ),
         (8, "1", &[("kafka", SET, Some("DEBUG"))], 40, "Logger kafka does not exist!"),
+        (8, "x", &[], 42, "Node id must be an integer, but it is: x"),
+        (16, "", &[("x", SET, Some("1"))], 42, "Subscription name can't be empty"),
+        (16, "m", &[("x", SET, Some("1"))], 42, "Unknown client metrics configuration: x"),
         (99, "x", &group, 42, "Unknown resource type 99"),
         // Kafka takes these; here they would do nothing.
         (
@@ -224,19 +236,49 @@ fn a_resource_that_is_named_twice_is_refused_both_times() {
     assert_eq!(told, vec![42, 42]);
 }
 
-#[test]
-fn the_older_request_takes_back_what_it_does_not_name() {
-    let config = alter_configs_request::AlterableConfig::default()
-        .with_name(s("segment.ms"))
-        .with_value(Some(s("1000")));
+/// What one resource of an AlterConfigs comes to.
+fn replaced(
+    kind: i8,
+    name: &'static str,
+    asked: &[(&'static str, &'static str)],
+) -> Result<Vec<Operation>, (i16, String)> {
+    let configs = asked.iter().map(|(name, value)| {
+        alter_configs_request::AlterableConfig::default()
+            .with_name(s(name))
+            .with_value(Some(s(value)))
+    });
     let resource = alter_configs_request::AlterConfigsResource::default()
-        .with_resource_type(TOPIC)
-        .with_resource_name(s("t"))
-        .with_configs(vec![config]);
+        .with_resource_type(kind)
+        .with_resource_name(s(name))
+        .with_configs(configs.collect());
     let request = AlterConfigsRequest::default().with_resources(vec![resource]);
     let plan = with_view(|view| replacing(&request, view));
+    if !plan.operations.is_empty() {
+        return Ok(plan.operations);
+    }
+    let answer = plan.answer(vec![]).responses.remove(0);
+    Err((answer.error_code, answer.error_message.unwrap_or_default().to_string()))
+}
+
+#[test]
+fn the_older_request_takes_back_what_it_does_not_name() {
     let changes = [("cleanup.policy", None), ("retention.ms", None), ("segment.ms", Some("1000"))];
-    assert_eq!(Ok(plan.operations), changed(t(), &changes));
+    assert_eq!(replaced(TOPIC, "t", &[("segment.ms", "1000")]), changed(t(), &changes));
+    let missing = "The topic 'missing' does not exist.";
+    let refused = |code, message: &str| Err((code, message.to_owned()));
+    assert_eq!(replaced(TOPIC, "missing", &[("segment.ms", "1000")]), refused(3, missing));
+    let unknown = "Unknown topic config name: no.such";
+    assert_eq!(replaced(TOPIC, "missing", &[("no.such", "1")]), refused(40, unknown));
+    let invalid = "Topic name is invalid: 'a b' contains one or more characters other than ASCII \
+                   alphanumerics, '.', '_' and '-'";
+    assert_eq!(replaced(TOPIC, "a b", &[("no.such", "1")]), refused(17, invalid));
+    // What is set for all brokers from the start would be taken back.
+    let kept = "Cluster-level min.insync.replicas cannot be removed while ELR is enabled.";
+    assert_eq!(replaced(BROKER, "", &[("log.retention.ms", "7")]), refused(40, kept));
+    let changes = [("message.max.bytes", None), ("min.insync.replicas", Some("2"))];
+    let expected = changed(Resource::Brokers, &changes);
+    assert_eq!(replaced(BROKER, "", &[("min.insync.replicas", "2")]), expected);
+    assert_eq!(replaced(8, "1", &[("kafka", "DEBUG")]), refused(42, "Unknown resource type 8"));
 }
 
 #[test]
