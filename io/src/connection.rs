@@ -3,7 +3,8 @@
 //! Decided here: that a connection executes one request at a time, in order, as Kafka does, and
 //! reads ahead meanwhile; that answers are written when no whole frame waits or the next request
 //! has to wait, so that pipelined ones share a write; that one whose request is parked is still
-//! watched for its end; and that it moves once, to the thread that has its group.
+//! watched, for one that breaks is at its end, while the requests of one whose client has closed it
+//! are executed as if it had not; and that it moves once, to the thread that has its group.
 
 pub mod input;
 #[cfg(test)]
@@ -76,8 +77,10 @@ struct Connection<I> {
     /// Bytes of the request that executes.
     executing: usize,
     /// Nothing more will come: what came is still executed, for a producer that wants no answers
-    /// sends and goes.
+    /// sends and goes, and so does a consumer that leaves while its join is parked.
     ended: bool,
+    /// It is broken: nobody is there to answer.
+    broken: bool,
     charge: Charge,
     /// When what is executed was read. Clocks are read once for all requests that came together and
     /// are answered together.
@@ -146,6 +149,7 @@ fn start<I: Io>(thread: &Rc<Thread>, io: I, luggage: Luggage) {
         out,
         executing: 0,
         ended: false,
+        broken: false,
         charge,
         read_at: None,
         moved,
@@ -279,7 +283,7 @@ impl<I: Io> Connection<I> {
                     return Poll::Ready(Verdict::Close);
                 }
             }
-            let end = self.poll_parked(cx) || (self.ended && waits);
+            let end = self.poll_parked(cx) || (self.broken && waits);
             if end { Poll::Ready(Verdict::Close) } else { Poll::Pending }
         })
         .await
@@ -290,7 +294,7 @@ impl<I: Io> Connection<I> {
     async fn has_room(&mut self) -> bool {
         poll_fn(|cx| match self.charge.poll_room(cx) {
             Poll::Ready(()) => Poll::Ready(true),
-            Poll::Pending if self.poll_parked(cx) || self.ended => Poll::Ready(false),
+            Poll::Pending if self.poll_parked(cx) || self.broken => Poll::Ready(false),
             Poll::Pending => Poll::Pending,
         })
         .await
@@ -311,8 +315,9 @@ impl<I: Io> Connection<I> {
         }
         while !self.ended && self.input.len() < AHEAD {
             match self.poll_read(cx) {
-                Poll::Ready(Ok(0) | Err(_)) => self.ended = true,
+                Poll::Ready(Ok(0)) => self.ended = true,
                 Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(_)) => (self.ended, self.broken) = (true, true),
                 Poll::Pending => break,
             }
         }
@@ -389,7 +394,8 @@ fn key(frame: &Bytes) -> Option<ApiKey> {
     ApiKey::try_from(key).ok()
 }
 
-/// Whether a request may wait for others or for time, so that it is abandoned when its client goes.
+/// Whether a request may wait for others or for time, so that it is abandoned when its connection
+/// breaks.
 fn may_wait(key: ApiKey) -> bool {
     matches!(key, ApiKey::JoinGroup | ApiKey::SyncGroup | ApiKey::Fetch)
 }

@@ -11,8 +11,8 @@ use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
     ApiKey, FindCoordinatorRequest, GroupId, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
-    ListGroupsRequest, ListGroupsResponse, RequestHeader, ResponseHeader, SyncGroupRequest,
-    SyncGroupResponse,
+    LeaveGroupRequest, ListGroupsRequest, ListGroupsResponse, RequestHeader, ResponseHeader,
+    SyncGroupRequest, SyncGroupResponse,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use quorate_io::broker::{Broker, Loop, StopError, Stores};
@@ -187,6 +187,10 @@ pub fn join(group: &str, member: &str) -> JoinGroupRequest {
         .with_rebalance_timeout_ms(30_000)
         .with_protocol_type(text("consumer"))
         .with_protocols(vec![protocol])
+}
+
+pub fn leave(group: &str, member: &str) -> LeaveGroupRequest {
+    LeaveGroupRequest::default().with_group_id(GroupId(text(group))).with_member_id(text(member))
 }
 
 pub fn sync(group: &str, generation: i32, member: &str) -> SyncGroupRequest {

@@ -1,13 +1,16 @@
 //! Groups over more than one connection.
 
 use std::io::{ErrorKind, Read};
+use std::net::Shutdown;
 
 use kafka_protocol::messages::{
     ApiKey, FindCoordinatorResponse, HeartbeatResponse, JoinGroupResponse, ListGroupsRequest,
     ListGroupsResponse, SyncGroupResponse,
 };
 
-use crate::broker::{beat, find, framed, heartbeat, join, start, sync, two_members, wait_for};
+use crate::broker::{
+    beat, find, framed, heartbeat, join, leave, start, sync, two_members, wait_for,
+};
 
 #[test]
 fn a_coordinator_is_found_where_the_client_reached_the_broker() {
@@ -100,5 +103,43 @@ fn who_goes_while_its_join_is_parked_stays_a_member() {
     let mut back = broker.connect();
     back.send(&framed(ApiKey::Heartbeat, 4, 1, &beat("orders", 3, &id)));
     assert_eq!(back.receive::<HeartbeatResponse>(4).1.error_code, 0);
+    assert_eq!(broker.stop(), Ok(()));
+}
+
+#[test]
+fn who_asks_to_leave_and_goes_while_its_join_is_parked_has_left() {
+    for cores in [1, 3] {
+        let broker = start(cores);
+        let [(mut leader, id), (mut follower, other)] = two_members(&broker, "orders");
+        leader.send(&framed(ApiKey::JoinGroup, 3, 4, &join("orders", &id)));
+        wait_for(&broker, "PreparingRebalance");
+        leader.send(&framed(ApiKey::LeaveGroup, 2, 5, &leave("orders", &id)));
+        drop(leader);
+        wait_for(&broker, "PreparingRebalance");
+        follower.send(&framed(ApiKey::JoinGroup, 3, 4, &join("orders", &other)));
+        let (_, joined) = follower.receive::<JoinGroupResponse>(3);
+        // It was there until then.
+        assert_eq!((joined.generation_id, joined.leader.as_str()), (3, &*id));
+        wait_for(&broker, "PreparingRebalance");
+        follower.send(&framed(ApiKey::JoinGroup, 3, 5, &join("orders", &other)));
+        let (_, joined) = follower.receive::<JoinGroupResponse>(3);
+        assert_eq!((joined.generation_id, joined.members.len()), (4, 1));
+        drop(follower);
+        assert_eq!(broker.stop(), Ok(()));
+    }
+}
+
+#[test]
+fn who_says_no_more_while_its_join_is_parked_is_answered() {
+    let broker = start(1);
+    let [(mut leader, id), (mut follower, other)] = two_members(&broker, "orders");
+    leader.send(&framed(ApiKey::JoinGroup, 3, 4, &join("orders", &id)));
+    wait_for(&broker, "PreparingRebalance");
+    leader.stream.shutdown(Shutdown::Write).expect("a socket");
+    wait_for(&broker, "PreparingRebalance");
+    follower.send(&framed(ApiKey::JoinGroup, 3, 4, &join("orders", &other)));
+    assert_eq!(leader.receive::<JoinGroupResponse>(3).1.generation_id, 3);
+    assert!(leader.is_closed());
+    drop((leader, follower));
     assert_eq!(broker.stop(), Ok(()));
 }
