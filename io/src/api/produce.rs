@@ -25,7 +25,8 @@ use super::place::{self, At, each_home};
 use super::topic_rules::TopicRules;
 use crate::core_thread::Thread;
 use crate::guard::batch::{BatchHeader, Batches};
-use crate::guard::check::{BatchError, Keyless, ProduceRules};
+use crate::guard::check::{BatchError, ProduceRules};
+use crate::guard::rejected::{Reason, Rejected};
 use crate::homes::{AppendError, Appending};
 use crate::log::PartitionKey;
 
@@ -53,7 +54,6 @@ pub(super) async fn answer(
     version: i16,
 ) -> Answer<ProduceResponse> {
     let acks = request.acks;
-    let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64);
     let refused = refuse_all(&request);
     let mut response = ProduceResponse::default();
     let mut by_home: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
@@ -87,8 +87,7 @@ pub(super) async fn answer(
                 .with_partition_responses(answers),
         );
     }
-    let wait = (acks != 0).then_some(timeout);
-    let work = move |home, parts| produce_here(home, parts, wait);
+    let work = move |home, parts| produce_here(home, parts, acks != 0);
     // A thread that has stopped leaves its partitions as they are: not led here.
     for ((t, p), told) in each_home(thread, by_home, work).await.unwrap_or_default() {
         response.responses[t].partition_responses[p] = told;
@@ -121,18 +120,19 @@ fn rules(topic: &TopicRules, api_version: i16, now: WallTime) -> ProduceRules {
         api_version,
         max_message_bytes: topic.max_message_bytes,
         append_time: topic.append_time.then_some(now.0),
-        earliest: topic.before_max.map_or(i64::MIN, |before| now.0.saturating_sub(before)),
+        earliest: now.0.saturating_sub(topic.before_max.unwrap_or(i64::MAX)),
         latest: now.0.saturating_add(topic.after_max),
         keys: topic.compacts,
         max_record_bytes: topic.max_record_bytes,
     }
 }
 
-/// Appends what has its home on this thread, all of it before it waits for any.
+/// Appends what has its home on this thread, all of it before it waits for any. Who is answered
+/// waits until it is stored, however long that takes: the request's timeout is for other replicas.
 async fn produce_here(
     thread: Rc<Thread>,
     parts: Vec<Part>,
-    wait: Option<Duration>,
+    is_answered: bool,
 ) -> Vec<(At, PartitionProduceResponse)> {
     let now = thread.now();
     let mut answers = Vec::with_capacity(parts.len());
@@ -163,24 +163,20 @@ async fn produce_here(
         answers.push((at, told));
     }
     thread.wake();
-    let wait = wait.or_else(|| {
-        let many = thread.homes().borrow().storing_bytes() > UNACKNOWLEDGED_BYTES;
-        many.then_some(UNACKNOWLEDGED_WAIT)
-    });
-    let Some(timeout) = wait else { return answers };
-    let mut timeout = pin!(thread.clock().sleep_until(now.mono + timeout));
+    if !is_answered && thread.homes().borrow().storing_bytes() <= UNACKNOWLEDGED_BYTES {
+        return answers;
+    }
+    let mut timeout = pin!(thread.clock().sleep_until(now.mono + UNACKNOWLEDGED_WAIT));
     for (place, mut stored) in storing {
         let result = tokio::select! {
             biased;
-            result = &mut stored => Some(result),
-            () = &mut timeout => None,
+            result = &mut stored => result,
+            () = &mut timeout, if !is_answered => return answers,
         };
         let error = match result {
-            Some(Ok(Ok(()))) => continue,
-            Some(Ok(Err(error))) => error,
-            Some(Err(_)) => ResponseError::UnknownTopicOrPartition,
-            // It may be stored yet: a producer that is idempotent finds out as it tries again.
-            None => ResponseError::RequestTimedOut,
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error,
+            Err(_) => ResponseError::UnknownTopicOrPartition,
         };
         let told = &mut answers[place].1;
         *told = refusal(told.index, error);
@@ -200,15 +196,9 @@ fn broken(thread: &Thread, key: PartitionKey, fault: &BatchError) -> PartitionPr
     let answer = refusal(key.index, fault.code());
     let words = || Some(StrBytes::from_string(fault.to_string()));
     match fault {
-        BatchError::Timestamp { index, .. } => {
-            let record = BatchIndexAndErrorMessage::default()
-                .with_batch_index(*index)
-                .with_batch_index_error_message(words());
-            answer.with_record_errors(vec![record]).with_error_message(words())
-        }
-        BatchError::Keyless(keyless) => {
+        BatchError::Rejected(records) => {
             let name = thread.topics().by_id(key.topic_id).map(|topic| Arc::clone(&topic.name));
-            without_keys(answer, &format!("{}-{}", name.unwrap_or_default(), key.index), *keyless)
+            rejected(answer, &format!("{}-{}", name.unwrap_or_default(), key.index), records)
         }
         BatchError::UnknownMagic { .. } | BatchError::Length { .. } => {
             answer.with_error_message(words())
@@ -217,29 +207,35 @@ fn broken(thread: &Thread, key: PartitionKey, fault: &BatchError) -> PartitionPr
     }
 }
 
-/// Kafka says of each record without a key which one it is, and counts them.
-fn without_keys(
+/// Kafka says of each record that is rejected which one it is and why, and shows three of them for
+/// all, unless it is the time of one that is wrong.
+fn rejected(
     answer: PartitionProduceResponse,
     partition: &str,
-    keyless: Keyless,
+    records: &Rejected,
 ) -> PartitionProduceResponse {
-    let words =
-        format!("Compacted topic cannot accept message without key in topic partition {partition}");
-    let first = &keyless.first[..keyless.count.min(keyless.first.len())];
-    let shown: Vec<String> = first
-        .iter()
-        .map(|index| format!("RecordError(batchIndex={index}, message='{words}')"))
-        .collect();
-    let message = format!(
-        "One or more records have been rejected due to {} record errors in total, and only showing \
-         the first three errors at most: [{}]",
-        keyless.count,
-        shown.join(", ")
-    );
-    let errors = first.iter().map(|index| {
+    let words = |reason: &Reason| match reason {
+        Reason::NoKey => format!("{reason} in topic partition {partition}"),
+        reason => reason.to_string(),
+    };
+    let message = if records.is_of_time() {
+        "One or more records have been rejected due to invalid timestamp".to_owned()
+    } else {
+        let first = records.told().iter().take(3);
+        let shown = first.map(|(index, reason)| {
+            format!("RecordError(batchIndex={index}, message='{}')", words(reason))
+        });
+        format!(
+            "One or more records have been rejected due to {} record errors in total, and only \
+             showing the first three errors at most: [{}]",
+            records.count(),
+            shown.collect::<Vec<_>>().join(", ")
+        )
+    };
+    let errors = records.told().iter().map(|(index, reason)| {
         BatchIndexAndErrorMessage::default()
             .with_batch_index(*index)
-            .with_batch_index_error_message(Some(StrBytes::from_string(words.clone())))
+            .with_batch_index_error_message(Some(StrBytes::from_string(words(reason))))
     });
     answer
         .with_record_errors(errors.collect())

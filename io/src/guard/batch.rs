@@ -194,8 +194,11 @@ fn field<const N: usize>(head: &[u8; HEADER_BYTES], at: usize) -> [u8; N] {
 /// Sets the greatest time of a batch's records; `is_append` says that it is the time of all of
 /// them.
 pub fn set_max_timestamp(batch: &mut [u8], time: i64, is_append: bool) {
+    let attributes = &mut batch[CHECKED_FROM + 1];
     if is_append {
-        batch[CHECKED_FROM + 1] |= APPEND_TIME;
+        *attributes |= APPEND_TIME;
+    } else {
+        *attributes &= !APPEND_TIME;
     }
     batch[35..43].copy_from_slice(&time.to_be_bytes());
     seal(batch);

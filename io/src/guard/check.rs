@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::batch::{BatchHeader, Batches, CHECKED_FROM, Compression, HEADER_BYTES, MAGIC_AT};
 use super::packing::UnpackError;
 use super::record::{Record, RecordFault, Records};
+use super::rejected::{Reason, Rejected};
 
 /// No record is shorter: its length, attributes, two deltas, two lengths and the header count.
 const SMALLEST_RECORD: usize = 7;
@@ -119,9 +120,6 @@ fn check_header(header: &BatchHeader, compression: Compression) -> Result<(), Ba
     if header.has_producer_id() && header.base_sequence < 0 {
         return Err(BatchError::Sequence { sequence: header.base_sequence });
     }
-    if header.has_append_time() {
-        return Err(BatchError::AppendTime);
-    }
     Ok(())
 }
 
@@ -133,7 +131,7 @@ fn check_records(
     rules: &ProduceRules,
 ) -> Result<i64, BatchError> {
     let mut greatest = NO_TIMESTAMP;
-    let mut keyless = Keyless::default();
+    let mut rejected = Rejected::default();
     let mut records = Records::new(header, body);
     for (index, record) in (0..).zip(&mut records) {
         let record = record.map_err(|fault| BatchError::Record { index, fault })?;
@@ -148,55 +146,52 @@ fn check_records(
         if packed && size(&record) > rules.max_record_bytes {
             return Err(BatchError::RecordTooLarge { index, most: rules.max_record_bytes });
         }
-        if rules.keys && record.key.is_none() {
-            keyless.add(index);
-            continue;
+        let timestamp =
+            if header.has_append_time() { header.max_timestamp } else { record.timestamp };
+        match reason(header, &record, timestamp, rules) {
+            Some(reason) => rejected.add(index, reason),
+            None => greatest = greatest.max(timestamp),
         }
-        check_time(index, record.timestamp, rules)?;
-        greatest = greatest.max(record.timestamp);
     }
     match records.left_over() {
-        0 if keyless.count > 0 => Err(BatchError::Keyless(keyless)),
+        0 if rejected.count() > 0 => Err(BatchError::Rejected(rejected)),
         0 => Ok(greatest),
         bytes => Err(BatchError::LeftOver { bytes }),
     }
+}
+
+/// Why a record that can be read is rejected, if it is.
+fn reason(
+    header: &BatchHeader,
+    record: &Record<'_>,
+    timestamp: i64,
+    rules: &ProduceRules,
+) -> Option<Reason> {
+    let ProduceRules { earliest, latest, .. } = *rules;
+    let offset = record.offset_delta;
+    if rules.keys && record.key.is_none() {
+        return Some(Reason::NoKey);
+    }
+    if rules.append_time.is_none() && timestamp != NO_TIMESTAMP {
+        // A producer that claims the time of the append is believed its time, and not the claim.
+        let is_good = (earliest..=latest).contains(&timestamp);
+        return (!is_good).then_some(Reason::Time { offset, timestamp, earliest, latest });
+    }
+    header.has_append_time().then(|| Reason::AppendTime {
+        packed: header.compression() != Some(Compression::None),
+        offset,
+        timestamp,
+        key: record.key.map(<[u8]>::len),
+        value: record.value.map(<[u8]>::len),
+    })
 }
 
 fn size(record: &Record<'_>) -> usize {
     record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)
 }
 
-/// The records of a batch that lack their key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keyless {
-    /// How many.
-    pub count: usize,
-    /// Indexes of the first of them.
-    pub first: [i32; 3],
-}
-
-impl Keyless {
-    fn add(&mut self, index: i32) {
-        if let Some(place) = self.first.get_mut(self.count) {
-            *place = index;
-        }
-        self.count += 1;
-    }
-}
-
-fn check_time(index: i32, timestamp: i64, rules: &ProduceRules) -> Result<(), BatchError> {
-    let ProduceRules { earliest, latest, append_time, .. } = *rules;
-    if append_time.is_some()
-        || timestamp == NO_TIMESTAMP
-        || (earliest..=latest).contains(&timestamp)
-    {
-        return Ok(());
-    }
-    Err(BatchError::Timestamp { index, timestamp, earliest, latest })
-}
-
 /// Why a record set is not appended. [`BatchError::code`] is what Kafka answers.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BatchError {
     /// Nothing in the set is a whole batch.
     #[error("no whole batch in {bytes} bytes; a produced partition must hold exactly one")]
@@ -322,9 +317,9 @@ pub enum BatchError {
         /// What is allowed.
         most: usize,
     },
-    /// Records without a key, in a compacted topic.
-    #[error("{} records of a compacted topic lack their key", .0.count)]
-    Keyless(Keyless),
+    /// Records that can be read, and are not taken.
+    #[error("{} records are rejected", .0.count())]
+    Rejected(Rejected),
     /// Compressed records cannot be unpacked.
     #[error(transparent)]
     Unpack {
@@ -337,21 +332,6 @@ pub enum BatchError {
     LeftOver {
         /// How many.
         bytes: usize,
-    },
-    /// The producer claims the time of the append.
-    #[error("time type LogAppendTime in a produced batch; only the broker sets it")]
-    AppendTime,
-    /// A record time out of the topic's bounds.
-    #[error("record {index} has time {timestamp}; the topic takes {earliest} to {latest}")]
-    Timestamp {
-        /// Index of the record in its batch, from 0; 0 if the batch is compressed.
-        index: i32,
-        /// Its time.
-        timestamp: i64,
-        /// Earliest time taken.
-        earliest: i64,
-        /// Latest time taken.
-        latest: i64,
     },
 }
 
@@ -369,7 +349,6 @@ impl BatchError {
             ZstdTooEarly { .. } => ResponseError::UnsupportedCompressionType,
             Compression { .. } | PackedOffset { .. } => ResponseError::UnknownServerError,
             Unpack { fault: UnpackError::Damaged { .. } } => ResponseError::UnknownServerError,
-            AppendTime | Timestamp { .. } => ResponseError::InvalidTimestamp,
             NoBatch { .. } | OldMagic { .. } | SeveralBatches | BaseOffset { .. } => {
                 ResponseError::InvalidRecord
             }
@@ -377,7 +356,8 @@ impl BatchError {
                 ResponseError::InvalidRecord
             }
             Sequence { .. } | Record { .. } | LeftOver { .. } => ResponseError::InvalidRecord,
-            RecordTooLarge { .. } | Keyless(_) => ResponseError::InvalidRecord,
+            RecordTooLarge { .. } => ResponseError::InvalidRecord,
+            Rejected(rejected) => rejected.code(),
         }
     }
 
@@ -391,8 +371,7 @@ impl BatchError {
             Compression { before_append, .. } => !before_append,
             BaseOffset { .. } | OffsetRange { .. } | Count { .. } | CountAndOffsets { .. } => true,
             Control | Sequence { .. } | Record { .. } | LeftOver { .. } => true,
-            AppendTime | Timestamp { .. } | PackedOffset { .. } | RecordTooLarge { .. } => true,
-            Keyless(_) | Unpack { .. } => true,
+            PackedOffset { .. } | RecordTooLarge { .. } | Rejected(_) | Unpack { .. } => true,
         }
     }
 }

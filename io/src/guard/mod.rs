@@ -8,6 +8,7 @@ pub mod batch;
 pub mod check;
 pub mod packing;
 pub mod record;
+pub mod rejected;
 pub mod schema;
 mod walk;
 

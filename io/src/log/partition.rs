@@ -169,7 +169,8 @@ impl Partition {
         bytes[..8].copy_from_slice(&entry.base.to_be_bytes());
         bytes[12..16].copy_from_slice(&entry.leader_epoch.to_be_bytes());
         let is_append = checked.append_time.is_some();
-        if is_append || checked.header.max_timestamp != checked.max_timestamp {
+        let claims_append = checked.header.has_append_time();
+        if is_append || claims_append || checked.header.max_timestamp != checked.max_timestamp {
             set_max_timestamp(&mut bytes, checked.max_timestamp, is_append);
         }
         let (base, last) = (entry.base, entry.last());

@@ -157,10 +157,61 @@ fn a_count_that_cannot_be_is_refused_before_anything_is_read() {
 }
 
 #[test]
-fn a_producer_id_needs_a_sequence_and_no_producer_sets_the_append_time() {
+fn a_producer_id_needs_a_sequence() {
     let unnumbered = with(|b| b.producer = (7, 0));
     assert_eq!(fault(&unnumbered), BatchError::Sequence { sequence: -1 });
-    assert_eq!(fault(&with(|b| b.attributes = 8)), BatchError::AppendTime);
+}
+
+/// The records of a batch that are rejected, each with what Kafka says of it, and the code.
+fn rejected(bytes: &[u8], rules: &ProduceRules) -> (Vec<(i32, String)>, ResponseError) {
+    let error = check(bytes, rules).expect_err("it is refused");
+    let BatchError::Rejected(records) = &error else { panic!("{error}") };
+    assert_eq!(records.count(), records.told().len());
+    let told = records.told().iter().map(|(index, reason)| (*index, reason.to_string()));
+    (told.collect(), error.code())
+}
+
+#[test]
+fn each_record_with_a_bad_time_is_told_of() {
+    let late = STARTED + 7_200_000;
+    let words = |offset: i32, timestamp: i64| {
+        let words = format!(
+            "Timestamp {timestamp} of message with offset {offset} is out of range. The timestamp \
+             should be within [-9223372036854775808, {}]",
+            STARTED + 3_600_000
+        );
+        (offset, words)
+    };
+    let batch = with(|b| b.base_timestamp = late);
+    let expected = vec![words(0, late), words(1, late + 1)];
+    assert_eq!(rejected(&batch, &RULES), (expected, ResponseError::InvalidTimestamp));
+    // Where one has a bad time, that is what is said of all; a record without a key has no other
+    // fault.
+    let rules = ProduceRules { keys: true, ..RULES };
+    let keyless = "Compacted topic cannot accept message without key".to_owned();
+    let expected = vec![(0, keyless.clone()), (1, keyless)];
+    assert_eq!(rejected(&batch, &rules), (expected, ResponseError::InvalidRecord));
+}
+
+#[test]
+fn a_producer_that_claims_the_time_of_the_append_is_not_believed() {
+    const CLAIM: i16 = 8;
+    // Then all records have the greatest time.
+    let claimed = Batch { attributes: CLAIM, base_timestamp: STARTED + 4, ..good() };
+    let checked = check(&claimed.bytes(), &RULES).map(|checked| checked.max_timestamp);
+    assert_eq!(checked, Ok(STARTED + 5));
+    let late = STARTED + 7_200_000;
+    let (told, code) =
+        rejected(&Batch { attributes: CLAIM, base_timestamp: late, ..good() }.bytes(), &RULES);
+    assert_eq!((told.len(), code), (2, ResponseError::InvalidTimestamp));
+    let rules = ProduceRules { append_time: Some(STARTED), ..RULES };
+    let (told, code) = rejected(&claimed.bytes(), &rules);
+    let words = format!(
+        "Invalid timestamp type in message DefaultRecord(offset=0, timestamp={}, key=0 bytes, \
+         value=3 bytes). Producer should not set timestamp type to LogAppendTime.",
+        STARTED + 5
+    );
+    assert_eq!((&told[0], code), (&(0, words), ResponseError::InvalidTimestamp));
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::io::Write;
 use flate2::write::GzEncoder;
 use kafka_protocol::ResponseError;
 use quorate_io::guard::batch::Compression;
-use quorate_io::guard::check::{BatchError, Keyless, MAX_UNPACKED_BYTES, ProduceRules, check};
+use quorate_io::guard::check::{BatchError, MAX_UNPACKED_BYTES, ProduceRules, check};
 use quorate_io::guard::packing::{UnpackError, unpack};
+use quorate_io::guard::rejected::Reason;
 
 use crate::build::{Batch, STARTED, record, record_with, sized, varint};
 
@@ -135,7 +136,7 @@ fn what_unpacks_to_too_much_is_given_up() {
         BatchError::Unpack { fault: UnpackError::TooLarge { most: MAX_UNPACKED_BYTES } };
     for (codec, body) in [(GZIP, gzip(&bomb)), (LZ4, lz4(&bomb)), (ZSTD, zstd(&bomb))] {
         let error = check(&batch(body, codec), &RULES).unwrap_err();
-        assert_eq!((error, error.code()), (too_large, ResponseError::MessageTooLarge));
+        assert_eq!((&error, error.code()), (&too_large, ResponseError::MessageTooLarge));
     }
     // A snappy block claims its length.
     let claim = [&[0xff, 0xff, 0xff, 0xff, 0x0f][..], &[0; 40]].concat();
@@ -148,11 +149,13 @@ fn what_unpacks_to_too_much_is_given_up() {
 #[test]
 fn a_compacted_topic_wants_keys() {
     let rules = ProduceRules { keys: true, ..RULES };
-    let keyless = Keyless { count: 3, first: [0, 1, 2] };
+    let keyless = [0, 1, 2].map(|index| (index, Reason::NoKey));
     for body in [records([0, 1, 2]), gzip(&records([0, 1, 2]))] {
         let attributes = if body[0] == 0x1f { GZIP } else { 0 };
         let error = check(&batch(body, attributes), &rules).unwrap_err();
-        assert_eq!(error, BatchError::Keyless(keyless));
+        let BatchError::Rejected(rejected) = &error else { panic!("{error}") };
+        assert_eq!((rejected.count(), rejected.told()), (3, &keyless[..]));
+        assert!(!rejected.is_of_time());
         assert_eq!((error.code(), error.tells_log_start()), (ResponseError::InvalidRecord, true));
     }
 }
