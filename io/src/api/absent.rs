@@ -9,23 +9,30 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::describe_client_quotas_request::ComponentData;
 use kafka_protocol::messages::describe_user_scram_credentials_response as scram;
 use kafka_protocol::messages::{
-    DescribeAclsResponse, DescribeClientQuotasRequest, DescribeClientQuotasResponse,
-    DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
-    ListPartitionReassignmentsResponse,
+    DescribeAclsRequest, DescribeAclsResponse, DescribeClientQuotasRequest,
+    DescribeClientQuotasResponse, DescribeUserScramCredentialsRequest,
+    DescribeUserScramCredentialsResponse, ListPartitionReassignmentsResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 use scram::DescribeUserScramCredentialsResult as ScramResult;
 
-use super::Error;
+use super::{Answer, Error};
 
-/// DescribeAcls: there is no authorizer.
+/// DescribeAcls: there is no authorizer. The connection of one that asks for what is not known, by
+/// the number 0, is closed.
 #[must_use]
-pub fn acls() -> DescribeAclsResponse {
-    DescribeAclsResponse::default()
-        .with_error_code(ResponseError::SecurityDisabled.code())
-        .with_error_message(Some(StrBytes::from_static_str(
-            "No Authorizer is configured on the broker",
-        )))
+pub fn acls(request: &DescribeAclsRequest) -> Answer<DescribeAclsResponse> {
+    let of_resource = [request.resource_type_filter, request.pattern_type_filter];
+    if of_resource.contains(&0) || [request.operation, request.permission_type].contains(&0) {
+        return Answer::Close;
+    }
+    Answer::Send(
+        DescribeAclsResponse::default()
+            .with_error_code(ResponseError::SecurityDisabled.code())
+            .with_error_message(Some(StrBytes::from_static_str(
+                "No Authorizer is configured on the broker",
+            ))),
+    )
 }
 
 /// DescribeClientQuotas (KIP-546): there are none, whatever the filter; but it has to be one.

@@ -13,7 +13,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use super::configs::{View, kind};
+use super::configs::{OF_CLIENT_METRICS, View, kind};
 use super::{Error, Plan, broker_configs, group_configs, topic_configs, topic_name};
 use crate::catalog::{Operation, Resource};
 use crate::cli::{Kind, known_settings};
@@ -202,7 +202,11 @@ fn check_asked(asked: &[Asked<'_>]) -> Result<(), Error> {
 
 /// The levels of a broker's loggers, of which there are none that could be changed.
 fn loggers(resource: &Altered<'_>, view: &View<'_>) -> Result<Operation, Error> {
-    let of = this_broker(resource.name, view)?;
+    let (id, own) = (node_id(resource.name)?, view.node.id);
+    if id != own {
+        return Err(invalid(format!("Unexpected node id. Expected {own}, but received {id}")));
+    }
+    let of = Resource::Broker(own);
     let logger = resource.configs.first().map(|config| config.name);
     logger.map_or(Ok(Operation::ChangeConfigs { of, changes: Changes::new() }), |name| {
         let message = format!("Logger {name} does not exist!");
@@ -215,7 +219,7 @@ fn client_metrics(resource: &Altered<'_>, view: &View<'_>) -> Result<Operation, 
     if resource.name.is_empty() {
         return Err(invalid("Subscription name can't be empty"));
     }
-    let unknown = |name: &&str| !["interval.ms", "match", "metrics"].contains(name);
+    let unknown = |name: &&str| OF_CLIENT_METRICS.iter().all(|known| known.0 != *name);
     let names = resource.configs.iter().map(|config| config.name);
     if let Some(name) = names.clone().find(unknown) {
         return Err(invalid(format!("Unknown client metrics configuration: {name}")));
@@ -246,22 +250,20 @@ fn found(of_kind: i8, name: &StrBytes, view: &View<'_>) -> Result<Resource, Erro
             })
         }
         kind::BROKER if name.is_empty() => Ok(Resource::Brokers),
-        kind::BROKER => this_broker(name, view),
+        kind::BROKER => match (node_id(name)?, view.node.id) {
+            (id, own) if id == own => Ok(Resource::Broker(id)),
+            (id, own) => {
+                Err(invalid(format!("Unexpected broker id, expected {own}, but received {id}")))
+            }
+        },
         kind::GROUP if name.is_empty() => Err(invalid("Default group resources are not allowed.")),
         kind::GROUP => Ok(Resource::Group(name.as_str().into())),
         other => Err(invalid(format!("Unknown resource type {other}"))),
     }
 }
 
-fn this_broker(name: &StrBytes, view: &View<'_>) -> Result<Resource, Error> {
-    match name.parse::<i32>() {
-        Ok(id) if id == view.node.id => Ok(Resource::Broker(id)),
-        Ok(id) => Err(invalid(format!(
-            "Unexpected broker id, expected {}, but received {id}",
-            view.node.id
-        ))),
-        Err(_) => Err(invalid(format!("Node id must be an integer, but it is: {name}"))),
-    }
+fn node_id(name: &StrBytes) -> Result<i32, Error> {
+    name.parse().map_err(|_| invalid(format!("Node id must be an integer, but it is: {name}")))
 }
 
 /// What is set of a resource.

@@ -139,8 +139,10 @@ fn describe(
         kind::CLIENT_METRICS if name.is_empty() => {
             invalid("Client metrics subscription name must not be empty")
         }
-        // Clients are not asked for their metrics.
-        kind::CLIENT_METRICS => Ok(Vec::new()),
+        // Nobody has changed any: clients are not asked for their metrics.
+        kind::CLIENT_METRICS => Ok(OF_CLIENT_METRICS
+            .map(|(name, kind, value)| described(name, Some(value.into()), source::DEFAULT, kind))
+            .into()),
         of_broker => describe_broker(of_broker, name, view),
     }
 }
@@ -170,9 +172,19 @@ fn describe_broker(
         // There are no loggers whose level could be changed.
         Ok(_) if of_kind == kind::BROKER_LOGGER => Ok(Vec::new()),
         Ok(_) => {
-            Ok(settings.effective.iter().map(|(name, set)| setting(name, set, node)).collect())
+            let shown = settings.effective.iter().filter(|(name, _)| !is_internal(name));
+            Ok(shown.map(|(name, set)| setting(name, set, node)).collect())
         }
     }
+}
+
+/// The configs of a subscription to clients' metrics (KIP-714): name, type, default.
+pub(super) const OF_CLIENT_METRICS: [(&str, &str, &str); 3] =
+    [("interval.ms", "INT", "300000"), ("match", "LIST", ""), ("metrics", "LIST", "")];
+
+/// Whether a setting is one that Kafka takes and does not show.
+fn is_internal(name: &str) -> bool {
+    known_settings().get(name).is_some_and(|known| known.is_internal)
 }
 
 /// A config of a topic or group.

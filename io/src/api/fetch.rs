@@ -1,9 +1,10 @@
 //! Fetch: batches of partitions, each from its home, now or when there are enough.
 //!
-//! Decided here: homes are asked one after another, in the order of the request, since what is left
-//! of the size of an answer is for the next. While there is too little, one waiter at each home
+//! Decided here: homes are asked one after another, since what is left of the size of an answer is
+//! for the next; where it may be too little for all, in the order of the request. While there is too little, one waiter at each home
 //! wakes the request when the high watermark of a partition moves, and everything is read again.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ use crate::wire::fetched::{Fetched, FetchedPartition, FetchedTopic};
 
 /// From this version on topics are named by id (KIP-516).
 const BY_ID: i16 = 13;
+/// The isolation level of who reads only what is committed (KIP-98).
+const READ_COMMITTED: i8 = 1;
 /// The largest answer, whatever is asked for, Kafka's `fetch.max.bytes`. A first batch that is
 /// larger comes whole.
 const MAX_BYTES: usize = 55 << 20;
@@ -97,7 +100,8 @@ async fn read_enough(thread: &Rc<Thread>, request: &FetchRequest, by_id: bool) -
     let wake = Arc::new(Notify::new());
     loop {
         let room = Room { bytes: max_bytes, min_one: true };
-        let (bytes, failed) = read_all(thread, &mut homes, room, &mut response).await;
+        let committed = request.isolation_level == READ_COMMITTED;
+        let (bytes, failed) = read_all(thread, &mut homes, room, committed, &mut response).await;
         let enough = bytes >= min_bytes || failed || homes.is_empty() || max_wait.is_zero();
         if enough || thread.homes().borrow().is_stopping() || thread.now().mono >= until {
             return response;
@@ -112,10 +116,14 @@ async fn read_enough(thread: &Rc<Thread>, request: &FetchRequest, by_id: bool) -
     }
 }
 
-/// An answer that says what is wrong before anything is read, and what is asked of each home.
+/// An answer that says what is wrong before anything is read, and what is asked of each home. Where
+/// there may be more to read than the answer takes, partitions are read in the request's order.
 fn split(thread: &Thread, request: &FetchRequest, by_id: bool) -> (Fetched, Vec<AtHome>) {
     let mut response = Fetched::default();
     let mut homes: Vec<(usize, Vec<Part>)> = Vec::new();
+    let asked = request.topics.iter().flat_map(|topic| &topic.partitions);
+    let most: i64 = asked.map(|part| i64::from(part.partition_max_bytes)).sum();
+    let in_order = most > i64::from(request.max_bytes).min(MAX_BYTES as i64);
     let topics = thread.topics();
     for (t, asked) in request.topics.iter().enumerate() {
         let topic = place::topic(&topics, by_id, &asked.topic, asked.topic_id);
@@ -135,7 +143,8 @@ fn split(thread: &Thread, request: &FetchRequest, by_id: bool) -> (Fetched, Vec<
                         leader_epoch: part.current_leader_epoch,
                     };
                     let core = thread.home_of(key.topic_id, index);
-                    match homes.iter_mut().find(|home| home.0 == core) {
+                    let first = if in_order { homes.len().saturating_sub(1) } else { 0 };
+                    match homes[first..].iter_mut().find(|home| home.0 == core) {
                         Some(home) => home.1.push(part),
                         None => homes.push((core, vec![part])),
                     }
@@ -158,6 +167,7 @@ async fn read_all(
     thread: &Rc<Thread>,
     homes: &mut [AtHome],
     mut room: Room,
+    committed: bool,
     response: &mut Fetched,
 ) -> (usize, bool) {
     let (mut bytes, mut failed) = (0, false);
@@ -179,7 +189,7 @@ async fn read_all(
                 Ok(read) => {
                     let high_watermark = read.high_watermark;
                     home.seen.push(Seen { partition: key, high_watermark });
-                    let partition = records(key.index, read);
+                    let partition = records(key.index, read, committed);
                     bytes += partition.bytes();
                     partition
                 }
@@ -242,13 +252,14 @@ fn begin_read(thread: &Thread, part: &Part, room: Room) -> Result<Reading, Respo
     reading.map_err(|_| ResponseError::OffsetOutOfRange)
 }
 
-fn records(index: i32, read: Read) -> FetchedPartition {
+/// Who reads only what is committed is told of aborted transactions, of which there are none.
+fn records(index: i32, read: Read, committed: bool) -> FetchedPartition {
     let told = PartitionData::default()
         .with_partition_index(index)
         .with_high_watermark(read.high_watermark)
         .with_last_stable_offset(read.high_watermark)
         .with_log_start_offset(read.log_start)
-        .with_aborted_transactions(None);
+        .with_aborted_transactions(committed.then(Vec::new));
     FetchedPartition { told, records: read.records }
 }
 
@@ -279,15 +290,14 @@ struct Waiting<'a> {
 impl<'a> Waiting<'a> {
     fn begin(thread: &'a Rc<Thread>, homes: &[AtHome], wake: &Arc<Notify>) -> Waiting<'a> {
         let id = thread.next_watch();
-        let mut cores = Vec::with_capacity(homes.len() + 1);
+        let mut seen_at = BTreeMap::from([(thread.index(), Vec::new())]);
         for home in homes {
-            cores.push(home.core);
-            let (seen, wake) = (home.seen.clone(), Arc::clone(wake));
-            at(thread, home.core, move |home| home.homes().borrow_mut().watch(id, seen, wake));
+            seen_at.entry(home.core).or_default().extend_from_slice(&home.seen);
         }
-        if !cores.contains(&thread.index()) {
-            cores.push(thread.index());
-            thread.homes().borrow_mut().watch(id, Vec::new(), Arc::clone(wake));
+        let cores = seen_at.keys().copied().collect();
+        for (core, seen) in seen_at {
+            let wake = Arc::clone(wake);
+            at(thread, core, move |home| home.homes().borrow_mut().watch(id, seen, wake));
         }
         Waiting { thread, id, cores }
     }

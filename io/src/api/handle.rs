@@ -128,7 +128,7 @@ pub async fn handle(
         BrokerRequest::DescribeProducers(asked) => {
             To::DescribeProducers(describe_log::producers(thread, asked).await)
         }
-        BrokerRequest::DescribeAcls(_) => To::DescribeAcls(absent::acls()),
+        BrokerRequest::DescribeAcls(asked) => return absent::acls(&asked).map(To::DescribeAcls),
         BrokerRequest::DescribeClientQuotas(asked) => {
             To::DescribeClientQuotas(absent::quotas(&asked))
         }

@@ -179,8 +179,9 @@ fn creations(
     entropy: Entropy<'_>,
 ) -> Vec<Operation> {
     let unknown = ResponseError::UnknownTopicOrPartition.code();
-    let missing = missing.iter().filter(|topic| topic.error_code == unknown && !topic.is_internal);
+    let missing = missing.iter().filter(|topic| topic.error_code == unknown);
     let names = missing.filter_map(|topic| topic.name.as_deref());
+    let names = names.filter(|name| !topic_name::is_reserved(name));
     let names = names.filter(|name| topic_name::colliding(topics, name).is_none());
     let creation = |name: &StrBytes| {
         Operation::Create(Topic {

@@ -120,6 +120,11 @@ impl Error {
     fn silent(code: ResponseError) -> Error {
         Error { code: code.code(), message: None }
     }
+
+    /// What Kafka says to a change that has no time: it is not begun.
+    fn timed_out() -> Error {
+        Error::silent(ResponseError::RequestTimedOut)
+    }
 }
 
 /// The catalog checks again: another request may have come in between.

@@ -33,7 +33,9 @@ pub fn grow(
             Some(times) => times > 1,
             None => continue,
         };
-        let checked = if twice {
+        let checked = if request.timeout_ms <= 0 {
+            Err(Error::timed_out())
+        } else if twice {
             Err(Error::new(ResponseError::InvalidRequest, "Duplicate topic name."))
         } else if too_many {
             let message = "Excessively large number of additional partitions per request.";

@@ -10,10 +10,8 @@ use kafka_protocol::protocol::StrBytes;
 use quorate_core::WallTime;
 
 use super::Node;
+use super::topic_name::CLUSTER_METADATA;
 use super::topics::UNKNOWN_TOPIC;
-
-/// The topic that a Kafka keeps its metadata in. Here it is the catalog.
-const METADATA_TOPIC: &str = "__cluster_metadata";
 
 /// The answer. `changes` is the number of changes that the catalog has seen: the log's end.
 ///
@@ -67,5 +65,5 @@ pub fn answer(
 fn asks_only_for_the_quorum(request: &DescribeQuorumRequest) -> bool {
     let [topic] = &request.topics[..] else { return false };
     let [partition] = &topic.partitions[..] else { return false };
-    &**topic.topic_name == METADATA_TOPIC && partition.partition_index == 0
+    &**topic.topic_name == CLUSTER_METADATA && partition.partition_index == 0
 }

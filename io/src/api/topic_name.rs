@@ -3,8 +3,10 @@
 use crate::catalog::Topics;
 
 /// Kafka's own topics: they are made by brokers, not by requests.
-const INTERNAL: [&str; 4] =
-    ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
+const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+/// The topic that a Kafka keeps its metadata in, where here is the catalog. No request makes it
+/// either, and it is not said to be internal.
+pub(super) const CLUSTER_METADATA: &str = "__cluster_metadata";
 
 /// The longest name: with the partition it is a folder's name in Kafka.
 const MAX_LENGTH: usize = 249;
@@ -32,6 +34,11 @@ pub fn validate(name: &str) -> Result<(), String> {
 /// Whether a broker makes the topic of that name, and nobody else.
 pub(super) fn is_internal(name: &str) -> bool {
     INTERNAL.contains(&name)
+}
+
+/// Whether it is a name that requests do not create.
+pub(super) fn is_reserved(name: &str) -> bool {
+    is_internal(name) || name == CLUSTER_METADATA
 }
 
 /// The topic whose metrics would have the same name: one that differs in `.` and `_` only.

@@ -35,7 +35,9 @@ pub fn create(
     let mut plan = Plan::new(CreateTopicsResponse::default(), refuse_creation);
     let too_many = partitions_of(request, settings) > MAX_NEW_PARTITIONS;
     for (topic, twice) in once(&request.topics, |topic| topic.name.clone()) {
-        let checked = if twice {
+        let checked = if request.timeout_ms <= 0 {
+            Err(Error::timed_out())
+        } else if twice {
             Err(Error::new(ResponseError::InvalidRequest, "Duplicate topic name."))
         } else if too_many {
             let message = "Excessively large number of partitions per request.";
@@ -121,7 +123,7 @@ fn check_creation(
     if topics.by_name(name).is_some() {
         return Err(Error::new(ResponseError::TopicAlreadyExists, topic_name::taken(name)));
     }
-    if topic_name::is_internal(name) {
+    if topic_name::is_reserved(name) {
         let message = format!("Creation of internal topic {name} is prohibited.");
         return Err(Error::new(ResponseError::InvalidRequest, message));
     }
@@ -153,7 +155,8 @@ fn check_counts(topic: &CreatableTopic, settings: &Settings) -> Result<i32, Erro
     if replicas > 1 && !settings.accept_any_replication_factor {
         let message = format!(
             "Unable to replicate the partition {replicas} time(s): The target replication factor \
-             of {replicas} cannot be reached because only 1 broker(s) are registered."
+             of {replicas} cannot be reached because only 1 broker(s) are registered or some \
+             brokers have all their log directories cordoned."
         );
         return Err(Error::new(ResponseError::InvalidReplicationFactor, message));
     }
@@ -204,6 +207,14 @@ fn configs_of(topic: &CreatableTopic) -> BTreeMap<String, String> {
 #[must_use]
 pub fn delete(request: &DeleteTopicsRequest, topics: &Topics) -> Plan<DeleteTopicsResponse> {
     let mut plan = Plan::new(DeleteTopicsResponse::default(), refuse_deletion);
+    if request.timeout_ms <= 0 {
+        let names = request.topic_names.iter().map(|name| (Some(name), Uuid::nil()));
+        let topics = request.topics.iter().map(|topic| (topic.name.as_ref(), topic.topic_id));
+        for (name, id) in names.chain(topics) {
+            push_refused(&mut plan, name.cloned(), id, Error::timed_out());
+        }
+        return plan;
+    }
     let (mut names, mut ids): (Vec<TopicName>, Vec<Uuid>) = Default::default();
     names.extend(request.topic_names.iter().cloned());
     for topic in &request.topics {
@@ -221,15 +232,19 @@ pub fn delete(request: &DeleteTopicsRequest, topics: &Topics) -> Plan<DeleteTopi
             }
         }
     }
-    let mut taken = BTreeSet::new();
+    // Kafka does not delete what is given both ways, and answers for it once.
+    let named = once(&names, |name| StrBytes::clone(name)).into_iter().filter(|(_, twice)| !twice);
+    let named: BTreeSet<Uuid> =
+        named.filter_map(|(name, _)| topics.by_name(name)).map(|topic| topic.id).collect();
     for (id, twice) in once(&ids, |id| *id) {
         let found = topics.by_id(*id);
         if twice {
             let error = Error::new(ResponseError::InvalidRequest, "Duplicate topic id.");
             push_refused(&mut plan, None, *id, error);
         } else if let Some(topic) = found {
-            taken.insert(*id);
-            delete_one(&mut plan, topic);
+            if !named.contains(id) {
+                delete_one(&mut plan, topic);
+            }
         } else {
             let message = "This server does not host this topic ID.";
             let error = Error::new(ResponseError::UnknownTopicId, message);
@@ -247,7 +262,7 @@ pub fn delete(request: &DeleteTopicsRequest, topics: &Topics) -> Plan<DeleteTopi
                 let error = Error::new(ResponseError::UnknownTopicOrPartition, UNKNOWN_TOPIC);
                 (Uuid::nil(), error)
             }
-            Some(topic) if taken.contains(&topic.id) => {
+            Some(topic) if ids.contains(&topic.id) => {
                 let message = "The provided topic name maps to an ID that was already supplied.";
                 (topic.id, Error::new(ResponseError::InvalidRequest, message))
             }

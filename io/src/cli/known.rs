@@ -70,6 +70,8 @@ pub struct Known {
     pub default: Option<&'static str>,
     /// Which values it takes, as Kafka writes it: `[1,...]`, `[0,...,10]` or `[one, other]`.
     pub bound: Option<&'static str>,
+    /// Whether Kafka takes it and does not show it.
+    pub is_internal: bool,
 }
 
 static SETTINGS: LazyLock<BTreeMap<&'static str, Known>> = LazyLock::new(|| {
@@ -95,7 +97,8 @@ fn parse(line: &'static str) -> Option<(&'static str, Known)> {
     let default =
         Some(columns.next()?).filter(|default| !matches!(*default, "null" | "(required)"));
     let bound = Some(columns.next()?).filter(|bound| !bound.is_empty());
-    Some((name, Known { name, kind, default, bound }))
+    let is_internal = columns.next() == Some("internal");
+    Some((name, Known { name, kind, default, bound, is_internal }))
 }
 
 /// All settings by name: those of Kafka 4.4's brokers, `accept.any.replication.factor`,
@@ -138,14 +141,20 @@ mod tests {
     fn the_table_holds_every_setting_of_kafka_and_three_of_our_own() {
         assert_eq!(known_settings().len(), 379 + 3);
         let known = |name: &str| known_settings().get(name).copied();
-        let node_id =
-            Known { name: "node.id", kind: Kind::Int, default: None, bound: Some("[0,...]") };
+        let node_id = Known {
+            name: "node.id",
+            kind: Kind::Int,
+            default: None,
+            bound: Some("[0,...]"),
+            is_internal: false,
+        };
         assert_eq!(known("node.id"), Some(node_id));
         let partitions = Known {
             name: "num.partitions",
             kind: Kind::Int,
             default: Some("1"),
             bound: Some("[1,...]"),
+            is_internal: false,
         };
         assert_eq!(known("num.partitions"), Some(partitions));
         assert_eq!(known("num.partition"), None);

@@ -5,12 +5,12 @@ use kafka_protocol::messages::describe_quorum_response::{
 };
 use kafka_protocol::messages::describe_user_scram_credentials_request::UserName;
 use kafka_protocol::messages::{
-    BrokerId, DescribeAclsResponse, DescribeClientQuotasRequest, DescribeClientQuotasResponse,
-    DescribeQuorumRequest, DescribeQuorumResponse, DescribeUserScramCredentialsRequest,
-    ListPartitionReassignmentsResponse,
+    BrokerId, DescribeAclsRequest, DescribeAclsResponse, DescribeClientQuotasRequest,
+    DescribeClientQuotasResponse, DescribeQuorumRequest, DescribeQuorumResponse,
+    DescribeUserScramCredentialsRequest, ListPartitionReassignmentsResponse,
 };
 use quorate_core::WallTime;
-use quorate_io::api::{absent, quorum};
+use quorate_io::api::{Answer, absent, quorum};
 
 use super::{name, node, s};
 
@@ -19,7 +19,20 @@ fn there_is_no_authorizer_and_nothing_moves() {
     let expected = DescribeAclsResponse::default()
         .with_error_code(54)
         .with_error_message(Some(s("No Authorizer is configured on the broker")));
-    assert_eq!(absent::acls(), expected);
+    let any = DescribeAclsRequest::default()
+        .with_resource_type_filter(1)
+        .with_pattern_type_filter(1)
+        .with_operation(1)
+        .with_permission_type(1);
+    assert_eq!(absent::acls(&any), Answer::Send(expected));
+    for unknown in [
+        any.clone().with_resource_type_filter(0),
+        any.clone().with_pattern_type_filter(0),
+        any.clone().with_operation(0),
+        any.clone().with_permission_type(0),
+    ] {
+        assert_eq!(absent::acls(&unknown), Answer::Close);
+    }
     let expected = ListPartitionReassignmentsResponse::default().with_error_message(None);
     assert_eq!(absent::reassignments(), expected);
 }

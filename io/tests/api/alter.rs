@@ -189,6 +189,7 @@ fn what_cannot_be_is_refused_as_kafka_does() {
         ),
         (8, "1", &[("kafka", SET, Some("DEBUG"))], 40, "Logger kafka does not exist!"),
         (8, "x", &[], 42, "Node id must be an integer, but it is: x"),
+        (8, "2", &[], 42, "Unexpected node id. Expected 1, but received 2"),
         (16, "", &[("x", SET, Some("1"))], 42, "Subscription name can't be empty"),
         (16, "m", &[("x", SET, Some("1"))], 42, "Unknown client metrics configuration: x"),
         (99, "x", &group, 42, "Unknown resource type 99"),

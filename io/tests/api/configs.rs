@@ -107,7 +107,7 @@ fn no_names_and_an_empty_list_of_names_ask_for_all() {
         let resources = vec![resource(TOPIC, "t", keys), resource(BROKER, "1", keys)];
         let told = asked(resources, false, &settings(&[]));
         let counts: Vec<_> = told.iter().map(|result| result.configs.len()).collect();
-        assert_eq!(counts, vec![37, 382]);
+        assert_eq!(counts, vec![37, 353]);
     }
 }
 

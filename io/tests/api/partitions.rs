@@ -23,8 +23,10 @@ fn assigned(count: i32, replicas: &[&[i32]]) -> CreatePartitionsTopic {
 type Line = (String, i16, Option<String>);
 
 fn asked(topics_wanted: Vec<CreatePartitionsTopic>, check: bool) -> (Vec<Line>, Vec<Operation>) {
-    let request =
-        CreatePartitionsRequest::default().with_topics(topics_wanted).with_validate_only(check);
+    let request = CreatePartitionsRequest::default()
+        .with_timeout_ms(1)
+        .with_topics(topics_wanted)
+        .with_validate_only(check);
     let plan = grow(&request, &topics(), &node());
     let operations = plan.operations.clone();
     let results = plan.answer(operations.iter().map(|_| Outcome::Stopped)).results.into_iter();
@@ -105,7 +107,8 @@ fn a_name_that_comes_twice_is_refused_once() {
 
 #[test]
 fn a_topic_that_has_gone_meanwhile_is_unknown() {
-    let request = CreatePartitionsRequest::default().with_topics(vec![wanted("t", 2)]);
+    let request =
+        CreatePartitionsRequest::default().with_timeout_ms(1).with_topics(vec![wanted("t", 2)]);
     let plan = grow(&request, &topics(), &node());
     let gone = Refusal::UnknownTopic { id: Uuid::from_u128(1) };
     let answer = plan.answer([Outcome::Refused(gone)]);

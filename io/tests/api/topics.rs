@@ -156,7 +156,8 @@ fn counts_are_checked_as_kafka_does() {
     let replicas = "Replication factor must be larger than 0, or -1 to use the default value.";
     let partitions = "Number of partitions was set to an invalid non-positive value.";
     let many = "Unable to replicate the partition 2 time(s): The target replication factor of 2 \
-                cannot be reached because only 1 broker(s) are registered.";
+                cannot be reached because only 1 broker(s) are registered or some \
+                brokers have all their log directories cordoned.";
     let excess = "Excessively large number of partitions per request.";
     for (count, factor, code, words) in [
         (0, 0, 38, replicas),
@@ -360,7 +361,7 @@ const TWICE: &str = "Duplicate topic name.";
 #[test]
 fn topics_are_deleted_by_name() {
     let names = ["t", "missing", "u.v", "u.v", "__consumer_offsets"].map(name).to_vec();
-    let request = DeleteTopicsRequest::default().with_topic_names(names);
+    let request = DeleteTopicsRequest::default().with_timeout_ms(1).with_topic_names(names);
     let internal = "The internal topic __consumer_offsets cannot be deleted.";
     let expected = vec![
         line(Some("t"), 1, 0, ""),
@@ -383,21 +384,46 @@ fn topics_are_deleted_by_id() {
         by(None, 0),
         by(None, 78),
         by(None, 78),
-        by(Some("u.v"), 0),
+        by(None, 1),
+        by(Some("t"), 0),
     ];
-    let request = DeleteTopicsRequest::default().with_topics(topics);
+    let request = DeleteTopicsRequest::default().with_timeout_ms(1).with_topics(topics);
     let expected = vec![
         line(Some("t"), 1, 42, "You may not specify both topic name and topic id."),
         line(None, 0, 42, "Neither topic name nor id were specified."),
         line(Some("u.v"), 2, 0, ""),
         line(None, 77, 100, "This server does not host this topic ID."),
         line(None, 78, 42, "Duplicate topic id."),
-        line(
-            Some("u.v"),
-            2,
-            42,
-            "The provided topic name maps to an ID that was already supplied.",
-        ),
+        // Told once, and not deleted.
+        line(Some("t"), 1, 42, "The provided topic name maps to an ID that was already supplied."),
     ];
     assert_eq!(deleted(&request), (expected, vec![2]));
+}
+
+#[test]
+fn what_has_no_time_is_not_begun() {
+    let (late, none) = (7, String::new());
+    let request = CreateTopicsRequest::default()
+        .with_timeout_ms(0)
+        .with_topics(vec![wanted("a", 1, 1), wanted("a b", 1, 1)]);
+    let plan = create(&request, &topics(), &settings(&[]), &node(), &mut same);
+    assert_eq!(plan.operations, vec![]);
+    let refused = |topic: &CreatableTopic| {
+        CreatableTopicResult::default()
+            .with_name(topic.name.clone())
+            .with_error_code(late)
+            .with_error_message(None)
+            .with_num_partitions(-1)
+            .with_replication_factor(-1)
+            .with_configs(Some(vec![]))
+    };
+    let expected: Vec<_> = request.topics.iter().map(refused).collect();
+    assert_eq!(plan.answer(vec![]).topics, expected);
+    let state = DeleteTopicState::default().with_topic_id(Uuid::from_u128(2));
+    let request = DeleteTopicsRequest::default()
+        .with_timeout_ms(-1)
+        .with_topic_names(vec![name("t")])
+        .with_topics(vec![state]);
+    let expected = vec![line(Some("t"), 0, late, &none), line(None, 2, late, &none)];
+    assert_eq!(deleted(&request), (expected, vec![]));
 }
