@@ -193,6 +193,59 @@ fn stored(set: &Bytes, base: i64) -> Bytes {
 }
 
 #[test]
+fn partitions_are_read_in_the_order_of_the_request_until_the_answer_is_full() {
+    for cores in [1, 2, 3] {
+        let broker = ephemeral(cores);
+        let mut client = broker.connect();
+        let topic = ("t", create(&mut client, "t", 6));
+        let set = record_set(&[b"one", b"two"], T, ANYONE, -1);
+        let sets: Vec<_> = (0..6).map(|index| (index, set.clone())).collect();
+        produced(&mut client, PRODUCE, topic, &sets);
+        for order in [[0, 1, 2, 3, 4, 5], [3, 2, 1, 0, 5, 4]] {
+            let most = i32::try_from(set.len() * 5 / 2).expect("it is short");
+            let request = fetch(topic, 0, &order.map(|index| (index, 0))).with_max_bytes(most);
+            let got = fetched(&mut client, FETCH, &request).into_iter();
+            let full: Vec<i32> = got.filter(|part| !part.3.is_empty()).map(|part| part.0).collect();
+            assert_eq!(full, order[..2], "{cores}");
+        }
+        drop(client);
+        assert_eq!(broker.stop(), Ok(()));
+    }
+}
+
+#[test]
+fn who_reads_what_is_committed_is_told_of_no_aborted_transactions() {
+    let broker = ephemeral(1);
+    let mut client = broker.connect();
+    let topic = ("t", create(&mut client, "t", 1));
+    for (level, expected) in [(0, None), (1, Some(vec![]))] {
+        let request = fetch(topic, 0, &[(0, 0)]).with_isolation_level(level);
+        let mut answer = client.call(FETCH, &request).expect("an answer");
+        let partition = answer.responses.remove(0).partitions.remove(0);
+        assert_eq!(partition.aborted_transactions, expected);
+    }
+    drop(client);
+    assert_eq!(broker.stop(), Ok(()));
+}
+
+#[test]
+fn an_append_that_has_no_time_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broker = in_folder(folder.path());
+    let mut client = broker.connect();
+    let topic = ("t", create(&mut client, "t", 1));
+    for (base, timeout) in (0..).zip([0, -1, 0, -1]) {
+        let set = record_set(&[b"one"], T, ANYONE, -1);
+        let request = produce(topic, -1, &[(0, set)]).with_timeout_ms(timeout);
+        let mut answer = client.call(PRODUCE, &request).expect("an answer");
+        let told = answer.responses.remove(0).partition_responses.remove(0);
+        assert_eq!((told.error_code, told.base_offset), (0, base));
+    }
+    drop(client);
+    assert_eq!(broker.stop(), Ok(()));
+}
+
+#[test]
 fn what_is_produced_is_fetched_as_it_was_in_every_version() {
     for cores in [1, 3] {
         let broker = ephemeral(cores);

@@ -28,6 +28,24 @@ pub(super) fn check_value(name: &str, kind: &str, bound: &str, value: &str) -> R
     }
 }
 
+/// A value of a type as Kafka shows it, which is what it has read.
+pub(super) fn shown(kind: &str, value: &str) -> String {
+    let trimmed = value.trim();
+    match kind {
+        "BOOLEAN" => trimmed.to_ascii_lowercase(),
+        "INT" | "SHORT" | "LONG" => {
+            trimmed.parse().map_or_else(|_| trimmed.to_owned(), |number: i64| number.to_string())
+        }
+        // Java writes very large and very small ones in its own way.
+        "DOUBLE" => match double(trimmed) {
+            Some(number) if (1e-3..1e7).contains(&number) => format!("{number:?}"),
+            _ => trimmed.to_owned(),
+        },
+        "LIST" => trimmed.split(',').map(str::trim).collect::<Vec<_>>().join(","),
+        _ => trimmed.to_owned(),
+    }
+}
+
 fn invalid(name: &str, value: impl Display, why: &str) -> String {
     format!("Invalid value {value} for configuration {name}: {why}")
 }

@@ -18,6 +18,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::config_def::{Candidate, ConfigDef, source};
+use super::config_value::shown;
 use super::{
     Error, INVALID_REQUEST, Node, broker_configs, group_configs, topic_configs, topic_name,
 };
@@ -194,8 +195,13 @@ fn of_table(
     own_source: i8,
     view: &View<'_>,
 ) -> DescribeConfigsResourceResult {
-    let held = config.held(own, own_source, view.settings);
-    described(config.name, Some(held.value), held.source, config.kind)
+    let mut held = config.held(own, own_source, view.settings);
+    // Values are told as they are read, those of the broker also as they were given.
+    for own in held.synonyms.iter_mut().filter(|synonym| synonym.source == own_source) {
+        own.value = shown(config.kind, &own.value);
+    }
+    let value = shown(config.kind, &held.value);
+    described(config.name, Some(value), held.source, config.kind)
         .with_synonyms(held.synonyms.into_iter().map(synonym).collect())
 }
 
@@ -240,6 +246,10 @@ fn setting(name: &str, set: &Effective, node: &Node) -> DescribeConfigsResourceR
     }
     let secret = known.is_none_or(|known| known.kind == Kind::Password);
     let kind = known.map_or("PASSWORD", |known| known.kind.name());
+    let value = value.map(|value| match set.source {
+        Source::Default => value,
+        _ => shown(kind, &value),
+    });
     described(name, value, from, kind)
         .with_read_only(!broker_configs::is_dynamic(name))
         .with_is_sensitive(secret)

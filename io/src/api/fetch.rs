@@ -1,8 +1,9 @@
 //! Fetch: batches of partitions, each from its home, now or when there are enough.
 //!
 //! Decided here: homes are asked one after another, since what is left of the size of an answer is
-//! for the next; where it may be too little for all, in the order of the request. While there is too little, one waiter at each home
-//! wakes the request when the high watermark of a partition moves, and everything is read again.
+//! for the next; where it may be too little for all, in the order of the request. While there are
+//! too few records, one waiter at each home wakes the request when the high watermark of a
+//! partition moves, and everything is read again.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

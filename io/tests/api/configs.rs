@@ -95,6 +95,31 @@ fn a_topics_configs_are_told_with_where_they_are_from() {
 }
 
 #[test]
+fn values_are_told_as_they_are_read_and_synonyms_as_they_were_given() {
+    let (policy, ratio) = ("log.cleanup.policy", "log.cleaner.min.cleanable.ratio");
+    let given = [(policy, "compact , delete"), ("log.preallocate", "True"), (ratio, "0.50")];
+    let given = [&given[..], &[("log.flush.interval.messages", "+07")]].concat();
+    let keys = ["cleanup.policy", "flush.messages", "min.cleanable.dirty.ratio", "preallocate"];
+    let told = asked(vec![resource(TOPIC, "t", Some(&keys))], true, &settings(&given));
+    let policies = [(policy, "compact , delete", 4), (policy, "delete", 5)];
+    let flush = "log.flush.interval.messages";
+    let flushes = [(flush, "+07", 4), (flush, "9223372036854775807", 5)];
+    let ratios = [(ratio, "0.50", 4), (ratio, "0.5", 5)];
+    let preallocate = [("log.preallocate", "True", 4), ("log.preallocate", "false", 5)];
+    let configs = vec![
+        config("cleanup.policy", Some("compact,delete"), 4, 7, &policies),
+        config("flush.messages", Some("7"), 4, 5, &flushes),
+        config("min.cleanable.dirty.ratio", Some("0.5"), 4, 6, &ratios),
+        config("preallocate", Some("true"), 4, 1, &preallocate),
+    ];
+    assert_eq!(told, vec![described(TOPIC, "t", configs)]);
+    let asked_of = vec![resource(BROKER, "1", Some(&[policy]))];
+    let told = asked(asked_of, true, &settings(&given));
+    let configs = vec![config(policy, Some("compact,delete"), 4, 7, &policies)];
+    assert_eq!(told, vec![described(BROKER, "1", configs)]);
+}
+
+#[test]
 fn synonyms_are_told_where_they_are_asked_for() {
     let told = asked(vec![resource(TOPIC, "t", Some(&["cleanup.policy"]))], false, &settings(&[]));
     let configs = vec![config("cleanup.policy", Some("delete"), 5, 7, &[])];
