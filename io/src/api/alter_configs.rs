@@ -348,6 +348,7 @@ fn listed(
 ) -> Result<String, Error> {
     let default = default_list(of, name, change)?;
     let mut all = elements(set.map_or(default, String::as_str));
+    all.retain(|item| !item.is_empty());
     let of_topic = matches!(of, Resource::Topic(_) | Resource::Group(_));
     if change == Change::Append {
         let before = all.len();

@@ -97,6 +97,9 @@ fn configs_are_set_deleted_and_lists_grow_and_shrink() {
         let expected = changed(t(), &[("cleanup.policy", Some(then))]);
         assert_eq!(altered(TOPIC, "t", &asked), expected, "{change} {given}");
     }
+    let replicas = "leader.replication.throttled.replicas";
+    let expected = changed(t(), &[(replicas, Some("0:1,1:1"))]);
+    assert_eq!(altered(TOPIC, "t", &[(replicas, APPEND, Some("0:1,1:1"))]), expected);
     // Without one of its own the list is the broker's default.
     let asked = [("log.cleanup.policy", APPEND, Some("compact"))];
     let expected = changed(Resource::Broker(1), &[("log.cleanup.policy", Some("delete,compact"))]);
