@@ -279,6 +279,39 @@ fn pairs(client: &mut Connection, topic: &str) -> Vec<(String, Option<String>)> 
     pairs
 }
 
+/// Of a small request that rejects very many records not all are told of.
+#[test]
+fn rejected_records_are_told_of_until_the_answer_has_ten_thousand() {
+    let (_broker, mut client) = start(&["--ephemeral"]);
+    assert_eq!(create(&mut client, "t", &[("cleanup.policy", "compact")]), 0);
+    let set = record_set(&[b"v".as_slice(); 4_000], now(), ANYONE, -1);
+    let partition = PartitionProduceData::default().with_records(Some(set));
+    let topic = TopicProduceData::default()
+        .with_name(TopicName(s("t")))
+        .with_partition_data(vec![partition; 5]);
+    let request = ProduceRequest::default().with_acks(-1).with_topic_data(vec![topic]);
+    let mut answer = client.call(9, &request).expect("an answer");
+    let answers = answer.responses.remove(0).partition_responses;
+    let told = answers.iter().map(|told| (told.error_code, told.record_errors.len()));
+    assert_eq!(told.collect::<Vec<_>>(), [4_000, 4_000, 2_000, 3, 3].map(|told| (87, told)));
+    let words = "Compacted topic cannot accept message without key in topic partition t-0";
+    let shown = |index| format!("RecordError(batchIndex={index}, message='{words}')");
+    let message = format!(
+        "One or more records have been rejected due to 4000 record errors in total, and only \
+         showing the first three errors at most: [{}, {}, {}]",
+        shown(0),
+        shown(1),
+        shown(2)
+    );
+    for answer in answers {
+        assert_eq!(answer.error_message.as_deref(), Some(&*message));
+        for (index, told) in (0..).zip(answer.record_errors) {
+            let told = (told.batch_index, told.batch_index_error_message);
+            assert_eq!(told, (index, Some(s(words))));
+        }
+    }
+}
+
 #[test]
 fn a_compacted_topic_keeps_the_last_record_of_each_key() {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -26,7 +26,7 @@ use super::topic_rules::TopicRules;
 use crate::core_thread::Thread;
 use crate::guard::batch::{BatchHeader, Batches};
 use crate::guard::check::{BatchError, ProduceRules};
-use crate::guard::rejected::{Reason, Rejected};
+use crate::guard::rejected::{MOST_TOLD, Reason, Rejected};
 use crate::homes::{AppendError, Appending};
 use crate::log::PartitionKey;
 
@@ -38,6 +38,8 @@ const BY_ID: i16 = 13;
 const UNACKNOWLEDGED_BYTES: usize = 8 << 20;
 /// How long they wait.
 const UNACKNOWLEDGED_WAIT: Duration = Duration::from_secs(30);
+/// How many of the records that are rejected are shown for all.
+const SHOWN: usize = 3;
 
 /// A record set on its way to its home.
 struct Part {
@@ -137,6 +139,7 @@ async fn produce_here(
     let now = thread.now();
     let mut answers = Vec::with_capacity(parts.len());
     let mut storing = Vec::new();
+    let mut untold = MOST_TOLD;
     for Part { at, key, records, rules } in parts {
         if !thread.has_partition(key) {
             answers.push((at, refusal(key.index, ResponseError::UnknownTopicOrPartition)));
@@ -157,7 +160,8 @@ async fn produce_here(
             }
             Err(AppendError::Batch { fault }) => {
                 let log_start = fault.tells_log_start().then(|| homes.partition(key).start());
-                broken(&thread, key, &fault).with_log_start_offset(log_start.unwrap_or(-1))
+                broken(&thread, key, &fault, &mut untold)
+                    .with_log_start_offset(log_start.unwrap_or(-1))
             }
         };
         answers.push((at, told));
@@ -192,13 +196,22 @@ fn refusal(index: i32, error: ResponseError) -> PartitionProduceResponse {
 }
 
 /// What is said of a record set that may not be appended. Kafka has words for few of its faults.
-fn broken(thread: &Thread, key: PartitionKey, fault: &BatchError) -> PartitionProduceResponse {
+/// `untold` is how many records of all sets may still be told of.
+fn broken(
+    thread: &Thread,
+    key: PartitionKey,
+    fault: &BatchError,
+    untold: &mut usize,
+) -> PartitionProduceResponse {
     let answer = refusal(key.index, fault.code());
     let words = || Some(StrBytes::from_string(fault.to_string()));
     match fault {
         BatchError::Rejected(records) => {
             let name = thread.topics().by_id(key.topic_id).map(|topic| Arc::clone(&topic.name));
-            rejected(answer, &format!("{}-{}", name.unwrap_or_default(), key.index), records)
+            let partition = format!("{}-{}", name.unwrap_or_default(), key.index);
+            let told = records.told().len().min((*untold).max(SHOWN));
+            *untold = untold.saturating_sub(told);
+            rejected(answer, &partition, records, told)
         }
         BatchError::UnknownMagic { .. } | BatchError::Length { .. } => {
             answer.with_error_message(words())
@@ -208,11 +221,12 @@ fn broken(thread: &Thread, key: PartitionKey, fault: &BatchError) -> PartitionPr
 }
 
 /// Kafka says of each record that is rejected which one it is and why, and shows three of them for
-/// all, unless it is the time of one that is wrong.
+/// all, unless it is the time of one that is wrong. Here the first `told` are told of.
 fn rejected(
     answer: PartitionProduceResponse,
     partition: &str,
     records: &Rejected,
+    told: usize,
 ) -> PartitionProduceResponse {
     let words = |reason: &Reason| match reason {
         Reason::NoKey => format!("{reason} in topic partition {partition}"),
@@ -221,7 +235,7 @@ fn rejected(
     let message = if records.is_of_time() {
         "One or more records have been rejected due to invalid timestamp".to_owned()
     } else {
-        let first = records.told().iter().take(3);
+        let first = records.told().iter().take(SHOWN);
         let shown = first.map(|(index, reason)| {
             format!("RecordError(batchIndex={index}, message='{}')", words(reason))
         });
@@ -232,7 +246,7 @@ fn rejected(
             shown.collect::<Vec<_>>().join(", ")
         )
     };
-    let errors = records.told().iter().map(|(index, reason)| {
+    let errors = records.told()[..told].iter().map(|(index, reason)| {
         BatchIndexAndErrorMessage::default()
             .with_batch_index(*index)
             .with_batch_index_error_message(Some(StrBytes::from_string(words(reason))))

@@ -4,9 +4,9 @@ use std::fmt;
 
 use kafka_protocol::ResponseError;
 
-/// Records of one batch that are told of by themselves, at most, so that an answer does not outgrow
-/// its request by far. Kafka tells of each.
-const MOST_TOLD: usize = 10_000;
+/// Records that are told of by themselves, at most. Kafka tells of each; but what is compressed can
+/// hold very many of them, and an answer is not to outgrow its request.
+pub const MOST_TOLD: usize = 10_000;
 
 /// Why one record is rejected. Shown as Kafka says it, but for [`NoKey`](Self::NoKey), whose words
 /// name the partition.
